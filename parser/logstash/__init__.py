@@ -1,0 +1,1 @@
+"""The Logstash configuration language: grammar and syntax tree, field references, sprintf, conditions."""
