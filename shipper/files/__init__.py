@@ -1,0 +1,1 @@
+"""Which files there are, which one each is, and their bytes as blocks of whole events."""

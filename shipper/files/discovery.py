@@ -1,0 +1,98 @@
+"""Which files there are: globs expanded, what cannot be a log told apart."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Found(NamedTuple):
+    """A file that is there now. ``device`` and ``inode`` are hints to which one it is."""
+
+    path: str
+    device: int
+    inode: int
+    size: int
+    modified: float
+
+
+class Unreadable(NamedTuple):
+    """A path that was asked for and cannot be read as a log, and why, for a person."""
+
+    path: str
+    reason: str
+
+
+_KINDS = (
+    (stat.S_ISDIR, "is a directory: name the files in it, for example {path}/*.log"),
+    (stat.S_ISFIFO, "is a FIFO: only regular files can be read again after a crash; write to a file instead"),
+    (stat.S_ISSOCK, "is a socket, not a file"),
+    (stat.S_ISCHR, "is a device, not a file"),
+    (stat.S_ISBLK, "is a device, not a file"),
+)
+
+
+class Discovery:
+    """Expands an input's globs; ``**`` goes into folders.
+
+    A pattern without wildcards names one file, which may appear later. Symbolic links are followed, and a file that is
+    reached by several names is found once, under the first of them in order.
+    """
+
+    def __init__(self, patterns: Iterable[str], exclude: Iterable[str] = ()) -> None:
+        self._patterns = tuple(patterns)
+        self._exclude = [re.compile(expression) for expression in exclude]
+
+    def scan(self) -> tuple[list[Found], list[Unreadable]]:
+        """The files that are there now, by path, and the paths that are there and cannot be read."""
+        found: list[Found] = []
+        unreadable: list[Unreadable] = []
+        seen: set[tuple[int, int]] = set()
+        for path, named in self._paths():
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                unreadable.append(Unreadable(path, f"cannot be looked at: {error.strerror}"))
+                continue
+            if not stat.S_ISREG(status.st_mode):
+                # A wildcard that happens to take a folder is no mistake; a name is.
+                if named:
+                    unreadable.append(Unreadable(path, _why_not(path, status.st_mode)))
+                continue
+            if (status.st_dev, status.st_ino) not in seen:
+                seen.add((status.st_dev, status.st_ino))
+                found.append(Found(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime))
+        return found, unreadable
+
+    def folders(self) -> set[str]:
+        """The existing folders in which files may appear: where watching for events makes sense."""
+        folders = {os.path.dirname(path) or "." for path, _ in self._paths()}
+        folders.update(os.path.dirname(pattern) or "." for pattern in self._patterns)
+        return {folder for folder in folders if os.path.isdir(folder)}
+
+    def _paths(self) -> Iterator[tuple[str, bool]]:
+        """Each path with whether it was named as it is, in order and without repetition."""
+        seen: set[str] = set()
+        for pattern in self._patterns:
+            wild = glob.has_magic(pattern) and not os.path.lexists(pattern)
+            paths = sorted(glob.iglob(pattern, recursive=True, include_hidden=True)) if wild else [pattern]
+            for path in paths:
+                absolute = os.path.abspath(path)
+                if absolute not in seen and not any(expression.search(absolute) for expression in self._exclude):
+                    seen.add(absolute)
+                    yield absolute, not wild
+
+
+def _why_not(path: str, mode: int) -> str:
+    for test, reason in _KINDS:
+        if test(mode):
+            return reason.format(path=path)
+    return "is not a regular file"

@@ -1,0 +1,143 @@
+"""A file's bytes as blocks of whole events, from a known offset on.
+
+A ``Reader`` reads with ``pread`` and keeps the *tail*: the bytes behind the last cut, which belong to an event that may
+still go on. Its position is where the tail begins; it is a place in memory and never a resume point (invariant 1).
+
+Where the same bytes are read again, from any earlier cut, the same cuts come out: framing decides by content alone, an
+event that is longer than the limit is cut at a distance from its own beginning, and cuts that time decided are handed in
+(``forced``) by the one who made them durable (invariant 5).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from parser.multiline import Framer
+
+BLOCK = 256 * 1024
+"""Bytes read at once: large enough that the cost of a block is spread, small enough to stay in a core's cache."""
+
+
+class Block(NamedTuple):
+    """Whole events of one file. Event i is ``data[cuts[i-1]:cuts[i]]``, the first begins at 0, the last ends the data."""
+
+    data: bytes
+    offset: int
+    """Where ``data`` stands in the file."""
+    cuts: list[int]
+    partial: frozenset[int] = frozenset()
+    """Which events are pieces of one that is over the limit."""
+
+
+class Reader:
+    """Reads one open file. Raises ``OSError`` as the file system does."""
+
+    def __init__(
+        self,
+        descriptor: int,
+        framer: Framer,
+        *,
+        offset: int = 0,
+        forced: Iterable[int] = (),
+        limit: int = 10 * 1024 * 1024,
+    ) -> None:
+        """``limit``: an event is at most so many bytes."""
+        self.descriptor = descriptor
+        self.position = offset
+        self._tail = b""
+        self._framer = framer
+        self._forced = list(forced)
+        self._limit = limit
+        self._inside = offset > 0 and os.pread(descriptor, 1, offset - 1) != b"\n"
+
+    @property
+    def pending(self) -> int:
+        """Bytes that are read but in no block yet."""
+        return len(self._tail)
+
+    @property
+    def end(self) -> int:
+        """The offset up to which the file is read."""
+        return self.position + len(self._tail)
+
+    def read(self) -> Block | None:
+        """The next block; ``None`` when nothing that is complete has come."""
+        while True:
+            stop = self._forced[0] if self._forced else None
+            want = BLOCK if stop is None else min(BLOCK, stop - self.end)
+            data = os.pread(self.descriptor, want, self.end) if want > 0 else b""
+            at_stop = stop is not None and self.end + len(data) >= stop
+            if not data and not at_stop:
+                return None
+            buffer = self._tail + data
+            whole = buffer.rfind(b"\n", len(self._tail)) + 1
+            # Nothing in the tail was a cut before, but what is new may end the event that it holds.
+            if at_stop:
+                self._forced.pop(0)
+                # A last line without its newline may begin an event as any other does.
+                lines = buffer if whole == len(buffer) else buffer + b"\n"
+                cuts = [cut for cut in self._framer.cuts(lines) if cut < len(buffer)] + [len(buffer)]
+            else:
+                cuts = self._framer.cuts(buffer[:whole] if whole < len(buffer) else buffer) if whole else []
+            block = self._bounded(buffer, cuts) if len(buffer) > self._limit else self._block(buffer, cuts)
+            if block is not None:
+                return block
+
+    def flush(self, *, lines: bool) -> int:
+        """Where a cut may be made so that the tail is an event now: after its last whole line (``lines``), or its end.
+
+        The position where there is nothing to cut. The caller makes the cut durable, then calls ``force``.
+        """
+        return self.position + (self._tail.rfind(b"\n") + 1 if lines else len(self._tail))
+
+    def force(self, offset: int) -> None:
+        """End an event at ``offset``, which ``flush`` gave."""
+        self._forced.insert(0, offset)
+        # What was read beyond it is read again.
+        self._tail = self._tail[: offset - self.position]
+
+    def _block(self, buffer: bytes, cuts: list[int], partial: frozenset[int] = frozenset()) -> Block | None:
+        if not cuts:
+            self._tail = buffer
+            return None
+        end = cuts[-1]
+        block = Block(buffer[:end], self.position, cuts, partial)
+        self._tail = buffer[end:]
+        self.position += end
+        self._inside = block.data[-1:] != b"\n"
+        return block
+
+    def _bounded(self, buffer: bytes, cuts: list[int]) -> Block | None:
+        """As ``_block``, with every event that is over the limit cut into pieces that are not."""
+        bounded: list[int] = []
+        partial: set[int] = set()
+        begin = 0
+        inside = self._inside
+        for end in [*cuts, len(buffer)]:
+            while end - begin > self._limit:
+                begin = _boundary(buffer, begin, begin + self._limit)
+                partial.add(len(bounded))
+                bounded.append(begin)
+                inside = buffer[begin - 1 : begin] != b"\n"
+            if cuts and end <= cuts[-1] and end > begin:
+                if inside:
+                    partial.add(len(bounded))
+                bounded.append(end)
+                begin = end
+                inside = False
+        return self._block(buffer, bounded, frozenset(partial))
+
+
+def _boundary(buffer: bytes, begin: int, limit: int) -> int:
+    """Where to cut an event that is too long: after a whole line if it has one, else not within a character."""
+    line = buffer.rfind(b"\n", begin, limit) + 1
+    if line > begin:
+        return line
+    at = limit
+    while at > limit - 3 and buffer[at] & 0xC0 == 0x80:
+        at -= 1
+    return at

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from shipper.files.discovery import Discovery
+
+
+def names(found):
+    return [os.path.basename(file.path) for file in found]
+
+
+def test_globs_are_expanded_and_sorted_and_each_file_is_found_once(tmp_path):
+    for name in ("b.log", "a.log", "c.txt"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "deep/er").mkdir(parents=True)
+    (tmp_path / "deep/er/d.log").write_text("x")
+    (tmp_path / "z.log").symlink_to(tmp_path / "a.log")
+    found, unreadable = Discovery([f"{tmp_path}/**/*.log", f"{tmp_path}/a.log"]).scan()
+    assert names(found) == ["a.log", "b.log", "d.log"]
+    assert unreadable == []
+
+
+def test_a_file_may_appear_later(tmp_path):
+    discovery = Discovery([f"{tmp_path}/a.log"])
+    assert discovery.scan() == ([], [])
+    (tmp_path / "a.log").write_text("x")
+    assert names(discovery.scan()[0]) == ["a.log"]
+
+
+def test_excluded_files_are_not_found(tmp_path):
+    for name in ("a.log", "a.log.gz"):
+        (tmp_path / name).write_text("x")
+    assert names(Discovery([f"{tmp_path}/*"], [r"\.gz$"]).scan()[0]) == ["a.log"]
+
+
+def test_a_name_with_wildcard_characters_that_exists_means_itself(tmp_path):
+    (tmp_path / "a[1].log").write_text("x")
+    assert names(Discovery([f"{tmp_path}/a[1].log"]).scan()[0]) == ["a[1].log"]
+
+
+@pytest.mark.parametrize("kind", ["directory", "FIFO", "socket", "device"])
+def test_what_is_no_regular_file_is_named_with_the_reason(tmp_path, kind):
+    path = tmp_path / "thing"
+    match kind:
+        case "directory":
+            path.mkdir()
+        case "FIFO":
+            os.mkfifo(path)
+        case "socket":
+            server = socket.socket(socket.AF_UNIX)
+            server.bind(str(path))
+            server.close()
+        case "device":
+            path.symlink_to("/dev/null")
+    found, [(named, reason)] = Discovery([str(path)]).scan()
+    assert found == []
+    assert named == str(path)
+    assert kind in reason
+
+
+def test_a_directory_that_a_wildcard_takes_is_passed_over(tmp_path):
+    (tmp_path / "archive").mkdir()
+    assert Discovery([f"{tmp_path}/*"]).scan() == ([], [])
+
+
+def test_folders_are_those_where_files_may_appear(tmp_path):
+    (tmp_path / "logs").mkdir()
+    assert Discovery([f"{tmp_path}/logs/*.log", f"{tmp_path}/absent/*.log"]).folders() == {f"{tmp_path}/logs"}

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import os
+import tempfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parser.multiline import Lines, Starts, framer
+from shipper.files import reader as module
+from shipper.files.reader import Reader
+
+LINES = st.one_of(
+    st.sampled_from([b"12 abc\n", b" cont\n", b"\n", b"34 foo;\r\n"]),
+    st.integers(1, 150).map(lambda n: b"x" * n + b"\n"),
+    st.integers(1, 60).map(lambda n: "é".encode() * n + b";\n"),
+)
+
+
+@pytest.fixture
+def log(tmp_path):
+    with (tmp_path / "a.log").open("w+b") as file:
+        yield file
+
+
+def append(log, data):
+    log.write(data)
+    log.flush()
+
+
+def read_all(descriptor, how, offset=0, forced=(), limit=10_000):
+    """The cuts of the whole file, the end of what is there forced as a one-shot run does."""
+    reader = Reader(descriptor, how, offset=offset, forced=[cut for cut in forced if cut > offset], limit=limit)
+    cuts, partial = [], set()
+    while True:
+        block = reader.read()
+        if block is None:
+            if not reader.pending:
+                return cuts, partial
+            reader.force(reader.flush(lines=False))
+            continue
+        assert block.offset + len(block.data) == reader.position
+        assert block.data == os.pread(descriptor, len(block.data), block.offset)
+        assert block.cuts[-1] == len(block.data)
+        partial |= {block.offset + block.cuts[at] for at in block.partial}
+        cuts += [block.offset + cut for cut in block.cuts]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=40), st.booleans(), st.sampled_from([50, 80, 10_000]), st.data())
+def test_any_block_size_and_any_resume_point_give_the_same_events(lines, newline, limit, data):
+    how = data.draw(
+        st.sampled_from([Lines(), Starts(rb"\d\d"), framer(r"^\s"), framer(";$", negate=True, match="before")])
+    )
+    content = b"".join(lines) if newline else b"".join(lines).removesuffix(b"\n")
+    before = module.BLOCK
+    with tempfile.TemporaryFile() as log:
+        append(log, content)
+        try:
+            module.BLOCK = data.draw(st.sampled_from([16, 64, 1000]))
+            cuts, _ = read_all(log.fileno(), how, limit=limit)
+            assert cuts == sorted(set(cuts))
+            assert cuts[-1:] == ([len(content)] if content else [])
+            assert all(end - begin <= limit for begin, end in zip([0, *cuts], cuts, strict=False))
+            resume = data.draw(st.sampled_from([0, *cuts]))
+            module.BLOCK = data.draw(st.sampled_from([16, 64, 1000]))
+            assert read_all(log.fileno(), how, resume, limit=limit)[0] == [cut for cut in cuts if cut > resume]
+        finally:
+            module.BLOCK = before
+
+
+def test_a_line_without_its_newline_is_waited_for(log):
+    reader = Reader(log.fileno(), Lines())
+    append(log, b"one\ntw")
+    assert reader.read().data == b"one\n"
+    assert reader.read() is None
+    assert reader.pending == 2
+    append(log, b"o\n")
+    block = reader.read()
+    assert (block.data, block.offset) == (b"two\n", 4)
+
+
+def test_an_event_stays_open_until_the_next_begins(log):
+    reader = Reader(log.fileno(), Starts(rb"\d"))
+    append(log, b"1 a\n\tat b\n")
+    assert reader.read() is None
+    append(log, b"2 c\n")
+    assert reader.read().data == b"1 a\n\tat b\n"
+
+
+def test_a_flush_of_lines_leaves_half_a_line(log):
+    reader = Reader(log.fileno(), Starts(rb"\d"))
+    append(log, b"1 a\n\tat b\n\tat")
+    assert reader.read() is None
+    assert reader.flush(lines=True) == 10
+    reader.force(10)
+    assert reader.read().data == b"1 a\n\tat b\n"
+    append(log, b" c\n2 d\n")
+    assert reader.read().data == b"\tat c\n"
+
+
+def test_a_forced_cut_holds_after_a_restart(log):
+    append(log, b"1 a\n\tat b\n\tat c\n2 d\n")
+    cuts, _ = read_all(log.fileno(), Starts(rb"\d"), forced=[10])
+    assert cuts == [10, 16, 20]
+
+
+def test_a_line_over_the_limit_becomes_flagged_pieces_within_characters(log):
+    line = "é".encode() * 100 + b"\n"
+    append(log, b"ok\n" + line + b"ok\n")
+    cuts, partial = read_all(log.fileno(), Lines(), limit=51)
+    pieces = [os.pread(log.fileno(), end - begin, begin) for begin, end in zip([0, *cuts], cuts, strict=False)]
+    assert b"".join(pieces) == b"ok\n" + line + b"ok\n"
+    assert all(piece.decode() for piece in pieces)
+    assert partial == {end for end in cuts if 3 < end <= 3 + len(line)}
+
+
+def test_an_event_over_the_limit_is_cut_between_lines(log):
+    append(log, b"1 a\n" + b"\tat some.Class.method\n" * 10 + b"2 b\n")
+    cuts, partial = read_all(log.fileno(), Starts(rb"\d"), limit=60)
+    assert all(os.pread(log.fileno(), 1, cut - 1) == b"\n" for cut in cuts)
+    assert len(partial) == len(cuts) - 2  # the last piece begins with a whole line: only those cut off are flagged
+
+
+def test_a_last_line_without_newline_that_begins_an_event_is_one_of_its_own(log):
+    append(log, b"1 a\n\tat b\n2 c")
+    assert read_all(log.fileno(), Starts(rb"\d"))[0] == [10, 13]
