@@ -1,0 +1,229 @@
+"""Writing batches: each is one transaction, on disk before ``write`` returns, and no id is stored twice."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from shipper.store import seen
+from shipper.store.columns import Columns, columns
+from shipper.store.reader import number, partition_paths
+from shipper.store.schema import TEXT_COLUMNS, is_partition, open_for_reading, open_for_writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+_INSERT = "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT))"
+_MARKS = ", ".join("?" * (len(TEXT_COLUMNS) + 1))
+_INSERT_TEXT = f"INSERT INTO text (rowid, {', '.join(TEXT_COLUMNS)}) VALUES ({_MARKS})"  # noqa: S608 - constants
+_MAX_TERMS = 20_000
+"""How many terms' numbers are kept in memory; beyond that (a logger name per request?) it starts anew."""
+
+
+class Written(NamedTuple):
+    """What became of a batch."""
+
+    stored: int
+    """Documents that are new."""
+    duplicates: int
+    """Documents whose id was there already, in the store or earlier in the batch."""
+    conflicts: int
+    """How many of the duplicates differ from what is stored: parsed by another pipeline or at another time, or an id's collision."""
+    invalid: list[tuple[int, str]]
+    """Positions that are no JSON object, and why; they are not stored."""
+
+
+class Writer:
+    """The open end of the store: the active partition, and what is known of the sealed ones.
+
+    After a ``sqlite3.Error`` nothing of the batch is stored, and this object must be closed: another one begins with
+    what is on disk. ``path`` is the file in use, for messages.
+    """
+
+    def __init__(self, folder: Path, *, partition_documents: int, partition_bytes: int) -> None:
+        self._folder = folder
+        self._partition_documents = partition_documents
+        self._partition_bytes = partition_bytes
+        self._sealed: list[_Sealed] = []
+        self._active: sqlite3.Connection | None = None
+        paths = partition_paths(folder)
+        self.path = paths.pop() if paths else folder / "000001.db"
+        try:
+            for path in paths:
+                self._add_sealed(path)
+            self._open_active(first_seq=self._sealed[-1].last_seq + 1 if self._sealed else 1)
+        except BaseException:
+            self.close()
+            raise
+
+    def write(self, ids: Sequence[str], documents: Sequence[bytes]) -> Written:
+        """Store what is new. Raises ``sqlite3.Error``."""
+        arrived = time.time_ns() // 1_000_000
+        invalid: list[tuple[int, str]] = []
+        rows: list[tuple[str, bytes, Columns]] = []
+        for position, document in enumerate(documents):
+            try:
+                rows.append((ids[position], document, columns(document, arrived=arrived)))
+            except ValueError as error:
+                invalid.append((position, f"not a JSON object: {error}"))
+        if self._count >= self._partition_documents or self._size() >= self._partition_bytes:
+            self._roll_over()
+        fresh, known, different = self._without_sealed(rows)
+        stored, ignored, conflicts = self._insert(fresh)
+        return Written(stored, known + ignored, different + conflicts, invalid)
+
+    def close(self) -> None:
+        """Close every file. What is committed stays."""
+        for sealed in self._sealed:
+            sealed.close()
+        if self._active is not None:
+            self._active.close()
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        assert self._active is not None
+        return self._active
+
+    def _open_active(self, *, first_seq: int) -> None:
+        self._active = open_for_writing(self.path, first_seq=first_seq)
+        # A new file's name must survive a power cut as surely as the commits in it.
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        first, last = self._active.execute(
+            "SELECT (SELECT value FROM meta WHERE name = 'first_seq'), (SELECT max(seq) FROM documents)"
+        ).fetchone()
+        self._next = first if last is None else last + 1
+        self._count: int = self._next - first
+        self._page_size: int = self._active.execute("PRAGMA page_size").fetchone()[0]
+        self._terms: dict[str | None, int] = {None: 0}
+
+    def _size(self) -> int:
+        pages: int = self._database.execute("PRAGMA page_count").fetchone()[0]
+        return pages * self._page_size
+
+    def _roll_over(self) -> None:
+        ids = (row[0] for row in self._database.execute("SELECT id FROM documents"))
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES ('seen', ?)", (seen.build(ids),))
+        try:
+            # A sealed file needs no -wal and -shm beside it, and can then be read by who may not write.
+            self._database.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+                raise  # a reader has it open: it stays as it is
+        self._database.close()
+        self._active = None
+        self._add_sealed(self.path)
+        self.path = self._folder / f"{number(self.path) + 1:06d}.db"
+        self._open_active(first_seq=self._next)
+
+    def _add_sealed(self, path: Path) -> None:
+        self.path, active = path, self.path
+        self._sealed.append(_Sealed(path))
+        self.path = active
+
+    def _without_sealed(
+        self, rows: list[tuple[str, bytes, Columns]]
+    ) -> tuple[list[tuple[str, bytes, Columns]], int, int]:
+        """The rows whose ids no sealed partition has; how many were left out; how many of those differ from what is stored."""
+        if not self._sealed or not rows:
+            return rows, 0, 0
+        where = seen.positions([row[0] for row in rows])
+        known: set[int] = set()
+        different = 0
+        for sealed in self._sealed:
+            for index in seen.candidates(sealed.seen, where):
+                source = sealed.source(rows[index][0])
+                if source is not None and index not in known:
+                    known.add(index)
+                    different += source != rows[index][1]
+        if not known:
+            return rows, 0, 0
+        return [row for index, row in enumerate(rows) if index not in known], len(known), different
+
+    def _insert(self, rows: list[tuple[str, bytes, Columns]]) -> tuple[int, int, int]:
+        """How many were stored; how many were there already; how many of those differ."""
+        if not rows:
+            return 0, 0, 0
+        database, first = self._database, self._next
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            number_of = self._numbers(rows)
+            stored = database.executemany(
+                _INSERT,
+                [
+                    (seq, c.timestamp, number_of[c.level], number_of[c.service], number_of[c.logger], name, document)
+                    for seq, (name, document, c) in enumerate(rows, first)
+                ],
+            ).rowcount
+            texts: Iterable[tuple[int, Columns]] = ((seq, row[2]) for seq, row in enumerate(rows, first))
+            conflicts = 0
+            if stored < len(rows):
+                new = {row[0] for row in database.execute("SELECT seq FROM documents WHERE seq >= ?", (first,))}
+                texts = [each for each in texts if each[0] in new]
+                conflicts = self._conflicts([row for seq, row in enumerate(rows, first) if seq not in new])
+            database.executemany(_INSERT_TEXT, [(seq, *c.text) for seq, c in texts])
+            database.execute("COMMIT")
+        except BaseException:
+            self._terms = {None: 0}
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+        self._next += len(rows)
+        self._count += stored
+        return stored, len(rows) - stored, conflicts
+
+    def _numbers(self, rows: list[tuple[str, bytes, Columns]]) -> dict[str | None, int]:
+        """The number of every level, service and logger of these rows, and perhaps more; new ones are added to the partition."""
+        if len(self._terms) > _MAX_TERMS:
+            self._terms = {None: 0}
+        numbers = self._terms
+        for _, _, c in rows:
+            for text in (c.level, c.service, c.logger):
+                if text not in numbers:
+                    self._database.execute("INSERT OR IGNORE INTO terms (text) VALUES (?)", (text,))
+                    found = self._database.execute("SELECT number FROM terms WHERE text = ?", (text,)).fetchone()
+                    numbers[text] = found[0]
+        return numbers
+
+    def _conflicts(self, rows: list[tuple[str, bytes, Columns]]) -> int:
+        find = "SELECT CAST(source AS BLOB) FROM documents WHERE id = ?"
+        return sum(self._database.execute(find, (name,)).fetchone()[0] != document for name, document, _ in rows)
+
+
+class _Sealed:
+    """A partition that is only asked whether it has an id."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_for_reading(path)
+        try:
+            self._connection.execute("PRAGMA cache_size = -256")
+            self.seen = b"\0" * (seen.BITS >> 3)
+            self.last_seq = 0
+            if is_partition(self._connection, path):
+                self._load()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _load(self) -> None:
+        found = self._connection.execute("SELECT value FROM meta WHERE name = 'seen'").fetchone()
+        ids = self._connection.execute("SELECT id FROM documents")
+        self.seen = found[0] if found else seen.build(row[0] for row in ids)
+        first, last = self._connection.execute(
+            "SELECT (SELECT value FROM meta WHERE name = 'first_seq'), (SELECT max(seq) FROM documents)"
+        ).fetchone()
+        self.last_seq = first - 1 if last is None else last
+
+    def source(self, name: str) -> bytes | None:
+        """The JSON stored under this id, if any."""
+        row = self._connection.execute("SELECT CAST(source AS BLOB) FROM documents WHERE id = ?", (name,)).fetchone()
+        return None if row is None else row[0]
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from shipper.store import seen
+from shipper.store.columns import columns
+
+ARRIVED = 1_700_000_000_000
+
+
+def of(**event):
+    return columns(json.dumps(event).encode(), arrived=ARRIVED)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "expected"),
+    [
+        ("2017-07-04T11:11:37.921Z", 1499166697921),
+        ("2017-07-04T13:11:37.921+02:00", 1499166697921),
+        ("2017-07-04T11:11:37.921", 1499166697921),
+        ("2017-07-04T11:11:37.921456789Z", 1499166697921),
+        ("2017-07-04", 1499126400000),
+        ("1969-12-31T23:59:59.999Z", -1),
+        (1499166697921, 1499166697921),
+        (1499166697921.7, 1499166697921),
+        ("1499166697921", 1499166697921),
+        ("yesterday", ARRIVED),
+        ("", ARRIVED),
+        (None, ARRIVED),
+        (True, ARRIVED),
+        (10**18, ARRIVED),
+        (["2017-07-04T11:11:37.921Z"], ARRIVED),
+    ],
+)
+def test_timestamps(timestamp, expected):
+    assert of(**{"@timestamp": timestamp}).timestamp == expected
+
+
+def test_a_document_without_a_timestamp_stands_where_it_arrived():
+    assert of(message="x").timestamp == ARRIVED
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"log": {"level": "WARN", "logger": "a.B"}, "service": {"name": "orders"}},
+        {"log.level": "WARN", "log.logger": "a.B", "service.name": "orders"},
+        {"log": {"level": "WARN"}, "log.logger": "a.B", "service": "x", "service.name": "orders"},
+    ],
+)
+def test_fields_may_be_nested_or_dotted(event):
+    found = of(**event)
+    assert (found.level, found.logger, found.service) == ("WARN", "a.B", "orders")
+
+
+def test_text_of_the_error():
+    found = of(message="m", trace={"id": "t"}, error={"type": "a.E", "message": "no", "stack_trace": "a.E: no\n\tat x"})
+    assert found.text == ("m", None, "t", "a.E", "no", "a.E: no\n\tat x")
+
+
+def test_values_that_are_no_text_become_text():
+    found = of(message=["a", 1, {"b": 2}], log={"level": 5})
+    assert found.text[0] == 'a\n1\n{"b": 2}'
+    assert found.level == "5"
+
+
+def test_the_filter_holds_what_was_put_in_and_little_else():
+    ids = [f"{number:020d}" for number in range(30_000)]
+    bits = seen.build(ids[:20_000])
+    assert len(bits) == seen.BITS // 8
+    assert seen.candidates(bits, seen.positions(ids[:20_000])) == list(range(20_000))
+    assert len(seen.candidates(bits, seen.positions(ids[20_000:]))) < 50
