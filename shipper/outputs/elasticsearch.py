@@ -1,0 +1,318 @@
+"""Elasticsearch, by bulk requests whose bodies were encoded when they were parsed.
+
+The official client's transport is used, not its high layer: a body is bytes already and an answer is looked at as bytes,
+and the transport alone is 8 MB lighter than the package ``elasticsearch``, which sits on it. Two more things follow:
+
+- Client 9 declares its requests ``compatible-with=9``, which servers 8 refuse. Plain ``application/json`` and
+  ``application/x-ndjson``, as sent here, are understood by both.
+- Its retries are off: ``delivery/sender.py`` owns them. Only a node that cannot be reached is passed over for the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import orjson
+import urllib3
+from elastic_transport import ConnectionError as NodeConnectionError
+from elastic_transport import (
+    ConnectionTimeout,
+    HttpHeaders,
+    NodeConfig,
+    Serializer,
+    TlsError,
+    Transport,
+    TransportError,
+    Urllib3HttpNode,
+)
+from isal import igzip
+
+from shipper import __version__
+from shipper.errors import RefusedError, TooLargeError, UnavailableError
+from shipper.outputs.base import Output
+from shipper.outputs.batch import Outcomes, Rejection
+from shipper.outputs.tls import client_context, explain, trust_by_fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shipper.outputs.batch import Batch
+    from shipper.settings import ElasticsearchOutputSettings
+
+_FILTER = "filter_path=errors,items.*.status,items.*.error,items.*.failure_store"
+_ALL_WELL = b'{"errors":false,"items":['
+_CONNECT_SECONDS = 10.0
+_TARGET_FAULTS = frozenset(
+    {
+        "cluster_block_exception",  # read-only, metadata locked: 403
+        "index_closed_exception",  # 400
+        "index_not_found_exception",  # 404: automatic creation is off
+        "security_exception",  # 403: the key may not write there
+        "validation_exception",  # 400: no room for one more shard
+    }
+)
+"""Errors of an item that are no fault of its document: a person mends the target, and the document is sent again.
+
+FACTS says "any other 4xx = reject"; that would put the whole stream among the rejects while an index is read-only.
+"""
+
+# It warns of each failed attempt with a traceback, on standard error where logging is not set up; our errors say it all.
+logging.getLogger("elastic_transport").setLevel(logging.ERROR)
+
+
+class _Bytes(Serializer):
+    """Bodies and answers as they are."""
+
+    def dumps(self, data: Any) -> bytes:
+        assert isinstance(data, bytes)
+        return data
+
+    def loads(self, data: bytes) -> bytes:
+        return data
+
+
+class _Node(Urllib3HttpNode):
+    """A node whose TLS is ours, and whose errors say which node it was and what to do."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        super().__init__(config)
+        self._timeout: float = config.request_timeout or 0.0
+        self._context: ssl.SSLContext | None = config._extras.get("_context")  # noqa: SLF001 - meant for third parties
+        self._fingerprint: str | None = config._extras.get("_fingerprint")  # noqa: SLF001 - as above
+        timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, self._timeout), read=self._timeout)
+        if self._context is None:
+            self.pool = urllib3.HTTPConnectionPool(config.host, config.port, timeout=timeout, maxsize=1, block=True)
+        else:
+            if self._context.verify_mode == ssl.CERT_NONE:  # chosen in the settings: no warning for each connection
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            self.pool = urllib3.HTTPSConnectionPool(
+                config.host,
+                config.port,
+                timeout=timeout,
+                maxsize=1,
+                block=True,
+                ssl_context=self._context,
+                cert_reqs=self._context.verify_mode,
+                assert_hostname=None if self._context.check_hostname else False,
+            )
+
+    def perform_request(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            if self._context is not None and self._fingerprint is not None:
+                self._trust(self._context, self._fingerprint)
+            return super().perform_request(*args, **kwargs)
+        except TransportError as error:
+            kind = next(
+                (each for each in (TlsError, ConnectionTimeout) if isinstance(error, each)), NodeConnectionError
+            )
+            connecting = any(isinstance(each, urllib3.exceptions.ConnectTimeoutError) for each in error.errors)
+            timeout = min(_CONNECT_SECONDS, self._timeout) if connecting else self._timeout
+            raise kind(
+                f"Elasticsearch at {self.base_url}: {explain(error, timeout, secure=self.scheme == 'https')}"
+            ) from error
+
+    def _trust(self, context: ssl.SSLContext, fingerprint: str) -> None:
+        try:
+            trust_by_fingerprint(context, fingerprint, self.host, self.port, min(_CONNECT_SECONDS, self._timeout))
+        except OSError as error:
+            raise NodeConnectionError(str(error), errors=(error,)) from error
+        self._fingerprint = None
+
+    def _log_request(self, *args: Any, **kwargs: Any) -> None:
+        """Not at all: the client's own decodes every body as soon as anything in the process logs."""
+
+
+class ElasticsearchOutput(Output):
+    """Bulk ``create`` into a data stream or an index. A document whose id is there already counts as delivered."""
+
+    idempotent = True
+
+    def __init__(self, settings: ElasticsearchOutputSettings) -> None:
+        """Connects to nothing yet. Raises ``RefusedError`` when certificates cannot be loaded."""
+        self.name = f"elasticsearch at {', '.join(settings.hosts)}"
+        self.version = ""
+        """The server's, once ``check`` has seen it; empty where the user may not ask."""
+        self._target = settings.target
+        self._bulk = f"/{quote(settings.target, safe='')}/_bulk?{_FILTER}"
+        self._gzip = min(settings.gzip_level, 3)
+        headers = _headers(settings)
+        self._headers = HttpHeaders(headers).freeze()
+        self._bulk_headers = HttpHeaders(headers | ({"content-encoding": "gzip"} if self._gzip else {})).freeze()
+        as_they_are = _Bytes()
+        self._transport = Transport(
+            _node_configs(settings),
+            node_class=_Node,
+            max_retries=0,
+            randomize_nodes_in_pool=False,
+            serializers=dict.fromkeys(
+                ("application/json", "application/x-ndjson", "application/*", "text/*", "image/*"), as_they_are
+            ),
+        )
+        self._nodes = len(settings.hosts)
+
+    def check(self) -> None:
+        """Ask who is there. Raises ``UnavailableError``, and ``RefusedError`` for wrong credentials or another product."""
+        status, headers, answer = self._request("GET", "/")
+        if status == 403 and b"cluster:monitor/main" in answer:
+            return  # a key that may only write may not ask for the version
+        if status != 200:
+            self._raise_for(status, answer)
+        version = _parsed(answer).get("version")
+        if headers.get("x-elastic-product") != "Elasticsearch" or not isinstance(version, dict):
+            what = version.get("distribution", "") if isinstance(version, dict) else ""
+            hint = f" but {what}" if what else ""
+            raise RefusedError(f"{self.name}: this is not Elasticsearch{hint}: check output.elasticsearch.hosts")
+        self.version = str(version.get("number", ""))
+
+    def send(self, batch: Batch) -> Outcomes:
+        """One bulk request, to one node."""
+        if not batch.count:
+            return Outcomes()
+        body = igzip.compress(batch.body, self._gzip) if self._gzip else batch.body
+        status, _, answer = self._request("POST", self._bulk, body)
+        if status != 200:
+            self._raise_for(status, answer)
+        # Without errors nothing but `{"create":{"status":201}}` is in there: counting is enough, and ten times faster.
+        if (
+            answer.startswith(_ALL_WELL)
+            and b"failure_store" not in answer
+            and answer.count(b'"status":') == batch.count
+        ):
+            return Outcomes()
+        return self._outcomes(answer, batch.count)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def _request(self, method: str, target: str, body: bytes | None = None) -> tuple[int, HttpHeaders, bytes]:
+        """Status, headers and body of the first node's answer. A node that cannot be reached is passed over."""
+        headers = self._bulk_headers if body else self._headers
+        for left in range(self._nodes - 1, -1, -1):
+            try:
+                meta, answer = self._transport.perform_request(method, target, body=body, headers=headers)
+            except (ConnectionTimeout, NodeConnectionError) as error:
+                # after a timeout the request may still be worked on: the sender waits before it is sent again
+                if not left or isinstance(error, ConnectionTimeout):
+                    raise UnavailableError(error.message) from error
+            except TransportError as error:  # an answer of a kind that no Elasticsearch gives
+                raise UnavailableError(f"{self.name}: {error.message}") from error
+            else:
+                return meta.status, meta.headers, answer or b""
+        raise AssertionError
+
+    def _raise_for(self, status: int, answer: bytes) -> None:
+        """The error for a whole request that did not succeed."""
+        why = f"{self.name}: {_reason_of(_parsed(answer).get('error'), '') or f'it answered {status}'}"
+        if status == 413:
+            raise TooLargeError(f"{self.name}: the request is larger than the server takes (http.max_content_length)")
+        if status == 401:
+            raise RefusedError(f"{why}: check username and password, or api_key, of output.elasticsearch")
+        if status == 403:
+            raise RefusedError(f"{why}: the user or key needs create_doc and auto_configure on {self._target}")
+        if status in {404, 405}:
+            raise RefusedError(
+                f"{self.name}: it answered {status}: this is not the address of an Elasticsearch, check hosts"
+            )
+        if status in {408, 429} or status >= 500:
+            raise UnavailableError(f"{why} (status {status})")
+        raise RefusedError(f"{why} (status {status})")
+
+    def _outcomes(self, answer: bytes, count: int) -> Outcomes:
+        """Each document's own. Raises ``UnavailableError`` for what is not the answer of a bulk request."""
+        items = _parsed(answer).get("items")
+        if not isinstance(items, list):
+            start = answer[:80].decode(errors="replace")
+            raise UnavailableError(f"{self.name}: the answer is not that of a bulk request: {start!r}")
+        if len(items) != count:
+            reason = f"the answer has {len(items)} outcomes for {count} documents"
+            return Outcomes(retry=list(range(count)), reason=reason)
+        outcomes = Outcomes()
+        refused = 0
+        for at, item in enumerate(items):
+            result = next(iter(item.values()), None) if isinstance(item, dict) else None
+            status = result.get("status") if isinstance(result, dict) else None
+            if not isinstance(result, dict) or not isinstance(status, int):
+                outcomes.retry.append(at)
+                outcomes.reason = outcomes.reason or "an outcome is missing in the answer"
+            elif status < 300:
+                outcomes.failure_store += result.get("failure_store") == "used"
+            elif status == 409:
+                outcomes.duplicates += 1
+            elif status == 429 or status >= 500 or _type_of(result.get("error")) in _TARGET_FAULTS:
+                refused += status < 500 and status != 429
+                outcomes.retry.append(at)
+                outcomes.reason = outcomes.reason or _reason_of(result.get("error"), f"status {status}")
+            else:
+                outcomes.rejected.append(Rejection(at, status, _reason_of(result.get("error"), f"status {status}")))
+        if refused == count:
+            raise RefusedError(f"{self.name}: {outcomes.reason}")
+        return outcomes
+
+
+def _headers(settings: ElasticsearchOutputSettings) -> dict[str, str]:
+    headers = {
+        "accept": "application/json",
+        "content-type": "application/x-ndjson",
+        "user-agent": f"elk-shipper/{__version__}",
+    }
+    if settings.gzip_level:
+        headers["accept-encoding"] = "gzip"
+    if key := settings.encoded_api_key:
+        headers["authorization"] = f"ApiKey {key}"
+    elif settings.username and settings.password:
+        import base64  # noqa: PLC0415 - only for basic authentication
+
+        pair = f"{settings.username}:{settings.password.get_secret_value()}"
+        headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return headers
+
+
+def _node_configs(settings: ElasticsearchOutputSettings) -> list[NodeConfig]:
+    context = client_context(settings.ssl) if any(host.startswith("https:") for host in settings.hosts) else None
+    configs = []
+    for host in settings.hosts:
+        parts = urlsplit(host)
+        secure = parts.scheme == "https"
+        verified = secure and settings.ssl.verification_mode != "none"
+        configs.append(
+            NodeConfig(
+                parts.scheme,
+                parts.hostname or "",
+                parts.port or 9200,
+                parts.path,
+                request_timeout=settings.timeout,
+                connections_per_node=1,
+                _extras={
+                    "_context": context if secure else None,
+                    "_fingerprint": settings.ssl.ca_trusted_fingerprint if verified else None,
+                },
+            )
+        )
+    return configs
+
+
+def _parsed(answer: bytes) -> dict[str, Any]:
+    """The answer as a JSON object; an empty one when it is none."""
+    try:
+        parsed = orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _type_of(error: Any) -> str:
+    return str(error.get("type", "")) if isinstance(error, dict) else ""
+
+
+def _reason_of(error: Any, default: str) -> str:
+    """``type: reason, caused by type: reason`` of an error object of Elasticsearch."""
+    parts: Sequence[str] = []
+    while isinstance(error, dict) and len(parts) < 5:
+        text = ": ".join(str(error[key]) for key in ("type", "reason") if error.get(key))
+        parts = [*parts, text] if text and text not in parts else parts
+        error = error.get("caused_by")
+    return ", caused by ".join(parts) or (str(error) if error else default)
