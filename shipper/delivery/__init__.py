@@ -1,0 +1,1 @@
+"""Events to outcomes: encoded into batches, queued, sent until settled."""

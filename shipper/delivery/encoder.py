@@ -1,0 +1,175 @@
+"""Blocks of events into encoded documents: decode, run the pipeline, give each its id, write JSON.
+
+An id is ``base64url(BLAKE2b-120(event bytes))`` with the file's seed (host id, salt and key of its first line, see
+``files.identity``) as ``person`` and the event's offset as ``node_offset``: what the event is and where it stood, not when
+it was sent or by whom (invariant 3). 15 bytes are 20 characters of base64 without padding: a block is encoded in one go.
+
+Most events take the direct way (``parser.direct``). The others go through the pipeline in chunks: small enough that a
+chunk's dicts are still in the core's cache when they are written, which is a third quicker than a block at once.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from parser.direct import compile_direct
+from parser.timestamps import Timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from parser import Pipeline
+    from shipper.files.reader import Block
+
+CHUNK = 32
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+class Encoded(NamedTuple):
+    """The documents of a block, as the lines of a bulk body."""
+
+    body: bytes
+    documents: int
+
+
+@dataclass(slots=True)
+class Encodings:
+    """What became of the events so far."""
+
+    events: int = 0
+    skipped: int = 0
+    """White space only."""
+    dropped: int = 0
+    """By the pipeline."""
+    unparsed: int = 0
+    """Carry a tag of failure (``_grokparsefailure`` ...); shipped whole."""
+
+
+class Encoder:
+    """What all files of an input have in common: a pipeline (or none) and the fields that every document gets."""
+
+    def __init__(self, pipeline: Pipeline | None, fields: Mapping[str, Any], tags: tuple[str, ...] = ()) -> None:
+        """``fields`` are nested; the pipeline sees them, and may change them in its own event only."""
+        self.counts = Encodings()
+        constant = {**fields, "tags": list(tags)} if tags else dict(fields)
+        self._direct = compile_direct(pipeline.statements if pipeline else (), constant)
+        self._transform = pipeline.transform if pipeline else None
+        touched = frozenset[str]() if pipeline is None else pipeline.touches
+        # What no filter can write into is shared by all documents.
+        self._shared = {name: value for name, value in constant.items() if touched is not None and name not in touched}
+        own = {name: value for name, value in constant.items() if name not in self._shared}
+        self._own = _maker(own) if own else None
+
+    def encode(self, block: Block, path: str, seed: bytes) -> Encoded:
+        """``path`` and ``seed`` are the file's; the seed is 16 bytes."""
+        raws, offsets = self._events(block)
+        self.counts.events += len(raws)
+        now = Timestamp(datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z")
+        documents: list[bytes | None] = [None] * len(raws)
+        if self._direct and not block.partial and b"\r" not in block.data:
+            documents = self._direct(raws, offsets, orjson.dumps(path), orjson.dumps(now))
+        rest = [at for at, document in enumerate(documents) if document is None]
+        for begin in range(0, len(rest), CHUNK):
+            chunk = rest[begin : begin + CHUNK]
+            events = [self._event(raws[at], offsets[at], path, now) for at in chunk]
+            _mend(events, block)
+            for at, document in zip(chunk, self._transform(events) if self._transform else events, strict=True):
+                if document is not None:
+                    documents[at] = self._encode(document, raws[at])
+        done = [document for document in documents if document is not None]
+        if len(done) < len(documents):
+            self.counts.dropped += len(documents) - len(done)
+            raws = [raw for raw, document in zip(raws, documents, strict=True) if document is not None]
+            offsets = [offset for offset, document in zip(offsets, documents, strict=True) if document is not None]
+        return _body(done, raws, offsets, seed)
+
+    def _event(self, raw: bytes, offset: int, path: str, now: Timestamp) -> dict[str, Any]:
+        event = {
+            "@timestamp": now,
+            "message": raw.decode("utf-8", "replace"),
+            "log": {"file": {"path": path}, "offset": offset},
+            **self._shared,
+        }
+        if self._own:
+            event.update(self._own())
+        return event
+
+    def _encode(self, document: dict[str, Any], raw: bytes) -> bytes:
+        document.pop("@metadata", None)
+        if "tags" in document:
+            self.counts.unparsed += _failed(document["tags"])
+        try:
+            return orjson.dumps(document)
+        except TypeError:
+            return _dump_odd(document, raw)
+
+    def _events(self, block: Block) -> tuple[list[bytes], list[int]]:
+        """The bytes of each event without its line end, and where it stands in the file; none of white space only."""
+        data, base = block.data, block.offset
+        raws, offsets = [], []
+        begin = 0
+        for end in block.cuts:
+            raw = data[begin:end].removesuffix(b"\n").removesuffix(b"\r")
+            if raw.isspace() or not raw:
+                self.counts.skipped += 1
+            else:
+                raws.append(raw)
+                offsets.append(base + begin)
+            begin = end
+        return raws, offsets
+
+
+def _mend(events: list[dict[str, Any]], block: Block) -> None:
+    """What few blocks need: Windows' line ends replaced, the pieces of what was too long flagged."""
+    partial = {block.offset + (block.cuts[at - 1] if at else 0) for at in block.partial}
+    for event in events:
+        if "\r" in event["message"]:
+            event["message"] = event["message"].replace("\r\n", "\n")
+        if event["log"]["offset"] in partial:
+            event["log"]["flags"] = ["partial"]
+
+
+def _maker(fields: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    """A function that gives a copy of ``fields`` of its own each time: a literal, ten times as quick as ``deepcopy``."""
+    plain = orjson.loads(orjson.dumps(fields, default=str))
+    make: Callable[[], dict[str, Any]] = eval(f"lambda: {plain!r}")  # noqa: S307 - JSON values only, written by repr
+    return make
+
+
+def _body(documents: list[bytes], raws: list[bytes], offsets: list[int], seed: bytes) -> Encoded:
+    count = len(documents)
+    digests = [
+        blake2b(raw, digest_size=15, person=seed, node_offset=offset).digest()
+        for raw, offset in zip(raws, offsets, strict=True)
+    ]
+    ids = binascii.b2a_base64(b"".join(digests), newline=False).translate(_URL_SAFE)
+    lines: list[bytes] = [b""] * (2 * count)
+    lines[::2] = struct.unpack("20s" * count, ids)
+    lines[1::2] = documents
+    # One format for the whole block: a third of the cost of one per document.
+    return Encoded(b'{"create":{"_id":"%b"}}\n%b\n' * count % tuple(lines), count)
+
+
+def _failed(tags: object) -> bool:
+    return isinstance(tags, list) and any(isinstance(tag, str) and tag.startswith("_") for tag in tags)
+
+
+def _dump_odd(document: dict[str, Any], raw: bytes) -> bytes:
+    """What orjson will not write: lone surrogates, integers beyond 64 bits, very deep nesting."""
+    try:
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str)
+    except (TypeError, ValueError, RecursionError):
+        kept = {name: document[name] for name in ("@timestamp", "log") if name in document}
+        return orjson.dumps(
+            {**kept, "message": raw.decode("utf-8", "replace"), "tags": ["_encodefailure"]}, default=str
+        )
+    return text.encode("utf-8", "replace")

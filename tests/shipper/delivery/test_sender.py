@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+
+import orjson
+import pytest
+
+from shipper.delivery.ledger import Ledger
+from shipper.delivery.queue import BatchQueue
+from shipper.delivery.retry import Backoff
+from shipper.delivery.sender import Sender
+from shipper.errors import RefusedError, TooLargeError, UnavailableError
+from shipper.outputs.base import Output
+from shipper.outputs.batch import Batch, Outcomes, Rejection
+
+
+def batch(numbers, segments=()):
+    body = b"".join(b'{"create":{"_id":"%020d"}}\n{"n":%d}\n' % (number, number) for number in numbers)
+    return Batch(body, len(numbers), segments)
+
+
+class Script(Output):
+    """A scripted output: a stand-in for faults. Each step gets the numbers of a batch; what it does not say is taken."""
+
+    name = "script"
+
+    def __init__(self, *steps):
+        self.steps = list(steps)
+        self.sent = []
+        self.taken = []
+        self.closed = False
+
+    def send(self, batch):
+        numbers = [orjson.loads(document)["n"] for document in batch.documents()]
+        self.sent.append(numbers)
+        outcomes = self.steps.pop(0)(numbers) if self.steps else Outcomes()
+        failed = {*outcomes.retry, *(rejection.position for rejection in outcomes.rejected)}
+        self.taken += [number for at, number in enumerate(numbers) if at not in failed]
+        return outcomes
+
+    def close(self):
+        self.closed = True
+
+
+def fails(error):
+    def step(numbers):
+        raise error
+
+    return step
+
+
+@pytest.fixture
+def deliver(tmp_path):
+    def run(output, *batches):
+        queue, ledger = BatchQueue(1 << 20), Ledger()
+        sender = Sender(output, queue, ledger, tmp_path / "state.db", Backoff(0.001, 0.002))
+        ends = 0
+        for numbers in batches:
+            ends += 10
+            assert queue.put(batch(numbers, [ledger.add(1, ends)]), 1)
+        queue.close()
+        sender.start()
+        assert ledger.wait(10)
+        assert ledger.acknowledged() == {1: ends}
+        sender.close()
+        assert output.closed
+        assert sender.failure is None
+        return sender.counts
+
+    return run
+
+
+def rejected(tmp_path):
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        rows = connection.execute("SELECT id, status, reason, document FROM rejects ORDER BY id").fetchall()
+    connection.close()
+    return rows
+
+
+def test_only_what_was_not_taken_is_sent_again(deliver):
+    output = Script(lambda numbers: Outcomes(retry=[1, 3]), lambda numbers: Outcomes(retry=[0]))
+    counts = deliver(output, [0, 1, 2, 3])
+    assert output.sent == [[0, 1, 2, 3], [1, 3], [1]]
+    assert sorted(output.taken) == [0, 1, 2, 3]
+    assert (counts.delivered, counts.retries) == (4, 3)
+
+
+@pytest.mark.parametrize("error", [UnavailableError("down"), RefusedError("who are you")])
+def test_an_output_that_is_down_or_refuses_is_tried_until_it_works(deliver, error):
+    output = Script(*[fails(error)] * 5)
+    counts = deliver(output, [0, 1], [2])
+    assert output.taken == [0, 1, 2]
+    assert counts.delivered == 3
+    assert counts.trouble == ""
+
+
+def test_rejects_are_kept_and_count_as_settled(deliver, tmp_path):
+    output = Script(lambda numbers: Outcomes(rejected=[Rejection(1, 400, "mapping")], retry=[2], duplicates=1))
+    counts = deliver(output, [0, 1, 2])
+    assert output.taken == [0, 2]
+    assert rejected(tmp_path) == [(f"{1:020}", 400, "mapping", b'{"n":1}')]
+    assert (counts.delivered, counts.rejected, counts.duplicates) == (2, 1, 1)
+
+
+def test_a_batch_that_is_too_large_is_split_until_it_fits(deliver):
+    output = Script()
+    plain = output.send
+    output.send = lambda batch: plain(batch) if batch.count <= 2 else fails(TooLargeError("413"))(None)
+    assert deliver(output, list(range(7))).rejected == 0
+    assert sorted(output.taken) == list(range(7))
+
+
+def test_a_document_that_is_too_large_by_itself_is_rejected(deliver, tmp_path):
+    output = Script()
+    plain = output.send
+    output.send = lambda batch: fails(TooLargeError("413"))(None) if b'"n":2' in batch.body else plain(batch)
+    deliver(output, [0, 1, 2, 3])
+    assert sorted(output.taken) == [0, 1, 3]
+    assert [row[:3] for row in rejected(tmp_path)] == [(f"{2:020}", 413, "413")]
+
+
+def test_closing_gives_up_on_an_output_that_stays_down_and_settles_nothing(tmp_path):
+    tried = threading.Event()
+
+    def down(numbers):
+        tried.set()
+        raise UnavailableError("down")
+
+    queue, ledger = BatchQueue(1 << 20), Ledger()
+    output = Script(*[down] * 1000)
+    sender = Sender(output, queue, ledger, tmp_path / "state.db", Backoff(60, 60))
+    queue.put(batch([0], [ledger.add(1, 10)]), 1)
+    sender.start()
+    assert tried.wait(10)
+    queue.close()
+    sender.close()
+    assert output.closed
+    assert ledger.acknowledged() == {}
+    assert sender.counts.trouble == "down"
+
+
+def test_a_fault_in_an_output_is_seen_by_the_agent(tmp_path):
+    queue, ledger = BatchQueue(1 << 20), Ledger()
+    output = Script(fails(ZeroDivisionError()))
+    sender = Sender(output, queue, ledger, tmp_path / "state.db", Backoff())
+    queue.put(batch([0], [ledger.add(1, 10)]), 1)
+    queue.close()
+    sender.start()
+    sender._thread.join(10)
+    assert isinstance(sender.failure, ZeroDivisionError)
+    assert not ledger.wait(0)
