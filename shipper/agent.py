@@ -1,0 +1,436 @@
+"""The agent: puts the parts together and supervises them.
+
+The main thread does everything up to the encoded batch, and owns the registry; a sender thread per worker waits for the
+output. Matching has to stay in the main thread: only there can a pattern that runs away be stopped (see DESIGN).
+
+    scan → read → frame → parse → encode → queue ─▶ sender → output
+                            registry ◀─ checkpoint ◀─ ledger ◀─ outcomes
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from parser import Pipeline
+from parser.multiline import DEFAULT, PRESETS, framer
+from shipper import __version__, host
+from shipper.delivery.encoder import Encoder, Encodings
+from shipper.delivery.ledger import Ledger
+from shipper.delivery.queue import BatchQueue
+from shipper.delivery.retry import Backoff
+from shipper.delivery.sender import Deliveries, Sender
+from shipper.errors import StateError
+from shipper.files.discovery import Discovery
+from shipper.files.harvest import Harvest
+from shipper.outputs import open_output
+from shipper.outputs.batch import Batch
+from shipper.settings import ElasticsearchOutputSettings
+from shipper.state.lock import Lock
+from shipper.state.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from parser.multiline import Framer
+    from shipper.delivery.encoder import Encoded
+    from shipper.delivery.ledger import Segment
+    from shipper.files.harvest import Harvester
+    from shipper.files.reader import Block
+    from shipper.files.watch import Watch
+    from shipper.settings import InputSettings, Settings
+
+log = logging.getLogger(__name__)
+
+WATCH_FOLDERS = 5.0
+"""Seconds between looks for new folders to watch."""
+POLL = 0.25
+"""Seconds between looks at open files: the longest that a new line waits to be read."""
+CHECKPOINT = 1.0
+"""Seconds between commits of the registry: what is sent again, at most, after a crash."""
+ECS_VERSION = "8.17.0"
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where the agent stands, for those who watch it."""
+
+    files: int = 0
+    read: int = 0
+    """Bytes read of the open files."""
+    size: int = 0
+    """Bytes that the open files have."""
+    events: Encodings = field(default_factory=Encodings)
+    documents: Deliveries = field(default_factory=Deliveries)
+
+
+class Input:
+    """An input of the settings, at work."""
+
+    def __init__(self, settings: InputSettings, harvest: Harvest, encoder: Encoder) -> None:
+        self.settings = settings
+        self.harvest = harvest
+        self.encoder = encoder
+        self.flush_after = settings.multiline.timeout if settings.multiline else 5.0
+        self.next_scan = 0.0
+
+
+class Agent:
+    """``with Agent(settings) as agent: agent.run()``. ``stop`` may be called from a signal handler or another thread."""
+
+    def __init__(self, settings: Settings, *, watch: Callable[[Progress], None] | None = None) -> None:
+        """Take the state's lock and open what is needed. ``watch`` is called about every 0.1 s, in the main thread.
+
+        Raises ``ShipperError`` or ``ParserError``; nothing is left open then.
+        """
+        self._settings = settings
+        self._watch = watch
+        self._hinted = threading.Event()
+        self._stopping = False
+        self._next_tick = self._next_checkpoint = self._next_folders = 0.0
+        self._patience = math.inf
+        self._moved = (0, 0.0)
+        self._ledger = Ledger()
+        self._queue = BatchQueue(settings.queue_max_bytes)
+        self._batch = _Builder()
+        enabled = [each for each in settings.inputs if each.enabled]
+        pipelines = [_pipeline(each) for each in enabled]
+        with contextlib.ExitStack() as opened:
+            opened.callback(Lock(settings.path_data).release)
+            self._registry = Registry(settings.path_data / "state.db", _target(settings))
+            opened.callback(self._registry.close)
+            self._inputs = [self._input(each, pipeline) for each, pipeline in zip(enabled, pipelines, strict=True)]
+            for each in self._inputs:
+                opened.callback(each.harvest.close)
+            self._senders = [self._sender() for _ in range(getattr(settings.output, "worker", 1))]
+            for sender in self._senders:
+                opened.callback(sender.close)
+            opened.callback(self._queue.close)
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def stop(self) -> None:
+        """Read nothing more, deliver what is read, end."""
+        self._stopping = True
+        self._hinted.set()
+
+    def check(self) -> None:
+        """Look whether the output can be used. Raises ``OutputError``."""
+        self._senders[0].check()
+
+    def progress(self) -> Progress:
+        """Where the agent stands now."""
+        progress = Progress()
+        for each, harvester in self._harvesters():
+            progress.files += 1
+            progress.read += harvester.reader.end
+            progress.size += harvester.size()
+            del each
+        for each in self._inputs:
+            _add(progress.events, each.encoder.counts)
+        for sender in self._senders:
+            _add(progress.documents, sender.counts)
+        return progress
+
+    def unreadable(self) -> dict[str, str]:
+        """The paths that were asked for and cannot be read, and why."""
+        return {path: why for each in self._inputs for path, why in each.harvest.unreadable.items()}
+
+    def outstanding(self) -> dict[str, int]:
+        """How many bytes of each open file are not acknowledged, where that is any."""
+        left = {harvester.path: harvester.size() - harvester.entry.offset for _, harvester in self._harvesters()}
+        return {path: size for path, size in left.items() if size > 0}
+
+    def run(self, *, once: bool = False, patience: float = 30.0) -> bool:
+        """Ship until stopped; with ``once``, until everything that is there now is shipped.
+
+        After a stop, what has been read is still delivered; a stopped or one-shot run gives up when its output has
+        taken nothing for ``patience`` seconds. Whether all that was read is durably settled; what is not is read again
+        by the next run.
+
+        Raises ``ShipperError`` when the agent's own state fails.
+        """
+        self._patience = patience if once else math.inf
+        with contextlib.ExitStack() as running:
+            watch = None
+            if not once:
+                from shipper.files.watch import Watch  # noqa: PLC0415 - threads that a one-shot run has no use for
+
+                watch = Watch(self._hinted.set)
+                running.callback(watch.close)
+            for sender in self._senders:
+                sender.start()
+            while not self._stopping:
+                self._scan(watch, once=once)
+                if self._read() or self._flush(once=once):
+                    self._tick()
+                    continue
+                if once:
+                    break
+                if self._batch.count and time.monotonic() - self._batch.since > POLL:
+                    self._enqueue()
+                self._tick()
+                self._hinted.wait(POLL)
+            self._patience = patience
+            self._moved = (self._moved[0], time.monotonic())
+            self._enqueue()
+            return self._drain()
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _scan(self, watch: Watch | None, *, once: bool) -> None:
+        now = time.monotonic()
+        hinted = self._hinted.is_set()
+        self._hinted.clear()
+        for each in self._inputs:
+            replaced = each.harvest.check() if now >= self._next_tick else False
+            if hinted or replaced or now >= each.next_scan:
+                each.next_scan = math.inf if once else now + each.settings.check_interval
+                each.harvest.scan(partial=once)
+                each.harvest.close_idle(self._ledger.open)
+        if watch and (hinted or now >= self._next_folders):
+            self._next_folders = now + WATCH_FOLDERS
+            watch.folders({folder for each in self._inputs for folder in each.harvest.folders()})
+
+    def _harvesters(self) -> Iterator[tuple[Input, Harvester]]:
+        for each in self._inputs:
+            for harvester in list(each.harvest.harvesters):
+                yield each, harvester
+
+    def _read(self) -> bool:
+        """One block of each file that has one, so that no file keeps the others waiting; whether there was any."""
+        progress = False
+        for each, harvester in self._harvesters():
+            if self._stopping:
+                return False
+            block = harvester.read()
+            if block is not None:
+                progress = True
+                self._ship(each, harvester, block)
+        return progress
+
+    def _flush(self, *, once: bool) -> bool:
+        """Make events of what has waited long enough for its end (or, ``once``, of all that is left)."""
+        progress = False
+        now = time.monotonic()
+        for each, harvester in self._harvesters():
+            waited = now - harvester.quiet_since >= each.flush_after
+            if harvester.reader.pending and (once or harvester.truncated or waited):
+                block = harvester.flush(self._registry, lines=not (once or harvester.final))
+                if block is not None:
+                    progress = True
+                    self._ship(each, harvester, block)
+        return progress
+
+    def _ship(self, each: Input, harvester: Harvester, block: Block) -> None:
+        """Encode a block and add it to the batch that is being made."""
+        encoded = each.encoder.encode(block, harvester.path, harvester.seed)
+        segment = self._ledger.add(harvester.entry.file, block.offset + len(block.data), settled=not encoded.documents)
+        if not encoded.documents:
+            return
+        limit = self._settings.batch_max_bytes
+        if self._batch.bytes + len(encoded.body) > limit:
+            self._enqueue()
+        self._batch.add(encoded, segment)
+        if self._batch.bytes >= limit:
+            self._enqueue()
+
+    # --- delivering ----------------------------------------------------------------------------------------------
+
+    def _enqueue(self) -> None:
+        """Hand the batch over; wait while the queue is full, which is the back-pressure on all reading."""
+        if not self._batch.count:
+            return
+        batch, self._batch = self._batch.done(), _Builder()
+        while not self._queue.put(batch, timeout=0.1):
+            self._tick()
+            if self._stuck():
+                self._stopping = True  # the batch stays unsettled, so the next run reads it again
+                return
+
+    def _drain(self) -> bool:
+        """Wait for the outcomes of what is on its way, as long as there is progress."""
+        self._queue.close()
+        while not self._ledger.wait(0.1) and not self._stuck():
+            self._tick()
+        for sender in self._senders:
+            sender.stop()
+        self._checkpoint()
+        return self._ledger.wait(0)
+
+    def _stuck(self) -> bool:
+        """Whether the output has taken nothing for longer than there is patience for."""
+        settled = sum(sender.counts.delivered + sender.counts.rejected for sender in self._senders)
+        if settled != self._moved[0]:
+            self._moved = (settled, time.monotonic())
+        return time.monotonic() - self._moved[1] > self._patience
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now < self._next_tick:
+            return
+        self._next_tick = now + 0.1
+        for sender in self._senders:
+            if sender.failure:
+                raise sender.failure
+        if now >= self._next_checkpoint:
+            self._next_checkpoint = now + CHECKPOINT
+            self._checkpoint()
+        if self._watch:
+            self._watch(self.progress())
+
+    def _checkpoint(self) -> None:
+        """What the ledger acknowledges, into the registry: after the output has it, never before (invariant 2)."""
+        moved = self._ledger.acknowledged()
+        changed = []
+        for _, harvester in self._harvesters():
+            offset = moved.get(harvester.entry.file)
+            if offset is not None:
+                harvester.checkpoint(offset)
+                changed.append(harvester.entry)
+        if not changed:
+            return
+        try:
+            self._registry.commit(changed)
+        except StateError as error:
+            # Not durable, so not done: the same offsets are committed with the next checkpoint.
+            log.warning("%s", error)
+            for entry in changed:
+                self._ledger.again(entry.file, entry.offset)
+
+    # --- putting together ----------------------------------------------------------------------------------------
+
+    def _input(self, settings: InputSettings, pipeline: Pipeline | None) -> Input:
+        harvest = Harvest(
+            Discovery(settings.paths, settings.exclude_files),
+            self._registry,
+            _framer(settings),
+            host_id=self._settings.host_id or host.machine_id(),
+            limit=settings.message_max_bytes,
+            close_inactive=settings.close_inactive,
+        )
+        tags = (*self._settings.tags, *settings.tags)
+        return Input(settings, harvest, Encoder(pipeline, _fields(self._settings, settings), tags))
+
+    def _sender(self) -> Sender:
+        settings = self._settings.output
+        backoff = Backoff()
+        if isinstance(settings, ElasticsearchOutputSettings):
+            backoff = Backoff(settings.backoff.init, settings.backoff.max)
+        return Sender(
+            open_output(self._settings),
+            self._queue,
+            self._ledger,
+            self._settings.path_data / "state.db",
+            backoff,
+        )
+
+
+class _Builder:
+    """A batch in the making."""
+
+    def __init__(self) -> None:
+        self.count = self.bytes = 0
+        self.since = 0.0
+        self._bodies: list[bytes] = []
+        self._segments: list[Segment] = []
+
+    def add(self, encoded: Encoded, segment: Segment) -> None:
+        if not self.count:
+            self.since = time.monotonic()
+        self.count += encoded.documents
+        self.bytes += len(encoded.body)
+        self._bodies.append(encoded.body)
+        self._segments.append(segment)
+
+    def done(self) -> Batch:
+        return Batch(b"".join(self._bodies), self.count, self._segments)
+
+
+def _target(settings: Settings) -> str:
+    """Whose acknowledgements the registry keeps. Not the hosts: a node more makes no other cluster."""
+    output = settings.output
+    match output.kind:
+        case "elasticsearch":
+            return f"elasticsearch {output.target}"
+        case "file":
+            return f"file {output.path / output.filename}"
+        case "store":
+            return f"store {settings.store_path}"
+        case "console":
+            return "console"
+
+
+def _pipeline(settings: InputSettings) -> Pipeline | None:
+    if settings.pipeline is None:
+        return None
+    env = {**os.environ, "LOG_TIMEZONE": settings.timezone or host.time_zone()}
+    return Pipeline.load(settings.pipeline, ecs_compatibility=settings.ecs_compatibility, env=env)
+
+
+def _framer(settings: InputSettings) -> Framer:
+    multiline = settings.multiline
+    if multiline is None:
+        return PRESETS.get(settings.pipeline or "", DEFAULT)
+    return framer(
+        multiline.pattern,
+        negate=multiline.negate,
+        match=multiline.match,
+        flush_pattern=multiline.flush_pattern,
+        max_lines=multiline.max_lines,
+    )
+
+
+def _fields(settings: Settings, each: InputSettings) -> dict[str, Any]:
+    """What every document of an input gets: what Beats give theirs, and the user's own fields."""
+    name = settings.name or host.host_name()
+    fields: dict[str, Any] = {
+        "host": {"name": name},
+        "agent": {"name": name, "type": "elk-shipper", "version": __version__},
+        "ecs": {"version": ECS_VERSION},
+        "input": {"type": each.type},
+    }
+    if isinstance(settings.output, ElasticsearchOutputSettings) and settings.output.index is None:
+        stream = settings.output.data_stream
+        fields["data_stream"] = {"type": "logs", "dataset": stream.dataset, "namespace": stream.namespace}
+        fields["event"] = {"dataset": stream.dataset}
+    for source in (settings, each):
+        if source.fields:
+            _merge(fields if source.fields_under_root else fields.setdefault("fields", {}), source.fields)
+    return fields
+
+
+def _merge(into: dict[str, Any], fields: dict[str, Any]) -> None:
+    """Add fields; a dotted name means a nested one."""
+    for name, value in fields.items():
+        place = into
+        *parents, leaf = name.split(".")
+        for parent in parents:
+            inner = place.get(parent)
+            if not isinstance(inner, dict):
+                inner = place[parent] = {}
+            place = inner
+        if isinstance(value, dict):
+            inner = place.get(leaf)
+            if not isinstance(inner, dict):
+                inner = place[leaf] = {}
+            _merge(inner, value)
+        else:
+            place[leaf] = value
+
+
+def _add(total: Encodings | Deliveries, part: Encodings | Deliveries) -> None:
+    for name in part.__slots__:
+        value, more = getattr(total, name), getattr(part, name)
+        setattr(total, name, value or more if isinstance(value, str) else value + more)

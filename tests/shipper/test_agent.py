@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+
+import orjson
+import pytest
+
+from shipper.agent import Agent
+from shipper.errors import StateError, UnavailableError
+from shipper.outputs.base import Output
+from shipper.outputs.batch import Outcomes
+from shipper.settings import from_mapping
+
+RECORD = "2017-07-04 11:11:37.%03d  INFO 60820 --- [pool-3-thread-1] br.com.service.ContaService      : GET %d\n"
+TRACE = "java.lang.IllegalStateException: no\n\tat a.B.c(B.java:1)\n"
+
+
+@pytest.fixture
+def logs(tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path, logs):
+    def make(**more):
+        one = {"type": "filestream", "paths": [f"{logs}/*.log"], **more.pop("input", {})}
+        data = {"inputs": [one], "output.file.path": str(tmp_path / "out"), **more}
+        return from_mapping(data, env={"SHIPPER_HOME": str(tmp_path / "home")})
+
+    return make
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    def read():
+        path = tmp_path / "out/shipper.ndjson"
+        return [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+    return read
+
+
+def ship(settings):
+    with Agent(settings) as agent:
+        assert agent.run(once=True)
+        return agent.progress()
+
+
+@contextmanager
+def following(settings):
+    """An agent that runs in a thread until the block ends, then drains."""
+    with Agent(settings) as agent:
+        thread = threading.Thread(target=agent.run)
+        thread.start()
+        try:
+            yield agent
+        finally:
+            agent.stop()
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def wait_for(condition, seconds=20.0):
+    deadline = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return
+        deadline.wait(0.02)
+    raise AssertionError("it did not come about")
+
+
+def test_once_ships_everything_and_a_second_time_nothing(settings, logs, shipped):
+    (logs / "a.log").write_text("".join(RECORD % (n, n) for n in range(100)) + TRACE + "last without newline")
+    progress = ship(settings(input={"pipeline": "spring-boot"}))
+    assert progress.documents.delivered == 100
+    assert [each["message"] for each in shipped()[:2]] == ["GET 0", "GET 1"]
+    assert shipped()[-1]["error"]["type"] == "java.lang.IllegalStateException"
+    assert ship(settings(input={"pipeline": "spring-boot"})).documents.delivered == 0
+    assert len(shipped()) == 100
+
+
+def test_fields_are_those_of_the_agent_the_settings_and_the_input(settings, logs, shipped):
+    (logs / "a.log").write_text("x\n")
+    ship(
+        settings(
+            input={"fields": {"service.name": "s1"}, "fields_under_root": True, "tags": ["b"]},
+            name="web-1",
+            fields={"env": "prod"},
+            tags=["a"],
+        )
+    )
+    [document] = shipped()
+    assert document["host"] == {"name": "web-1"}
+    assert document["service"] == {"name": "s1"}
+    assert document["fields"] == {"env": "prod"}
+    assert document["tags"] == ["a", "b"]
+    assert document["log"] == {"file": {"path": f"{logs}/a.log"}, "offset": 0}
+
+
+def test_lines_without_an_offset_are_in_the_configured_zone(settings, logs, shipped):
+    (logs / "a.log").write_text(RECORD % (921, 1))
+    ship(settings(input={"pipeline": "spring-boot", "timezone": "America/Sao_Paulo"}))
+    assert shipped()[0]["@timestamp"] == "2017-07-04T14:11:37.921Z"
+
+
+def test_following_ships_what_is_appended_and_what_appears(settings, logs, shipped):
+    (logs / "a.log").write_text("one\n")
+    with following(settings()):
+        wait_for(lambda: len(shipped()) == 1)
+        with (logs / "a.log").open("a") as log:
+            log.write("two\nhalf")
+        wait_for(lambda: len(shipped()) == 2)
+        (logs / "b.log").write_text("three\n")
+        wait_for(lambda: len(shipped()) == 3)
+    assert [each["message"] for each in shipped()] == ["one", "two", "three"]
+
+
+def test_a_rotation_while_following_loses_and_doubles_nothing(settings, logs, shipped):
+    written = []
+    with following(settings()):
+        for generation in range(5):
+            with (logs / "a.log").open("w") as log:
+                for n in range(200):
+                    log.write(f"{generation} {n}\n")
+                    written.append(f"{generation} {n}")
+                log.flush()
+                if generation:
+                    wait_for(lambda: len(shipped()) >= len(written) - 200)  # so that a rotated-away file was seen
+                (logs / "a.log").rename(logs / f"a.{generation}.log")
+        wait_for(lambda: len(shipped()) >= len(written))
+    assert sorted(each["message"] for each in shipped()) == sorted(written)
+
+
+def test_an_event_whose_end_is_not_seen_is_sent_after_a_while(settings, logs, shipped):
+    multiline = {"pattern": "^[0-9]", "negate": True, "match": "after", "timeout": "100ms"}
+    with following(settings(input={"multiline": multiline})):
+        (logs / "a.log").write_text("1 a\n b\n")
+        wait_for(lambda: len(shipped()) == 1)
+    assert shipped()[0]["message"] == "1 a\n b"
+
+
+def test_a_second_instance_is_refused(settings):
+    with Agent(settings()), pytest.raises(StateError, match="in use by another shipper"):
+        Agent(settings())
+    Agent(settings()).__exit__()
+
+
+def test_paths_that_cannot_be_read_are_named(settings, logs, tmp_path):
+    (logs / "a.log").write_text("x\n")
+    os.mkfifo(logs / "pipe")
+    with Agent(settings(input={"paths": [f"{logs}/a.log", f"{logs}/pipe", str(logs)]})) as agent:
+        assert agent.run(once=True)
+        assert agent.progress().documents.delivered == 1
+        assert set(agent.unreadable()) == {f"{logs}/pipe", str(logs)}
+
+
+class Down(Output):
+    """Takes nothing while it is down: a stand-in for a server that is not there."""
+
+    name = "down"
+
+    def __init__(self):
+        self.up = threading.Event()
+        self.taken = []
+
+    def send(self, batch):
+        if not self.up.is_set():
+            raise UnavailableError("down: nobody answers")
+        self.taken += [orjson.loads(document)["message"] for document in batch.documents()]
+        return Outcomes()
+
+
+@pytest.fixture
+def down(monkeypatch):
+    output = Down()
+    monkeypatch.setattr("shipper.agent.open_output", lambda settings: output)
+    return output
+
+
+def test_a_one_shot_run_gives_up_on_a_dead_output_and_says_what_is_left(settings, logs, down):
+    (logs / "a.log").write_text("x" * 99 + "\n")
+    with Agent(settings()) as agent:
+        assert not agent.run(once=True, patience=0.2)
+        assert agent.outstanding() == {f"{logs}/a.log": 100}
+        assert agent.progress().documents.trouble == "down: nobody answers"
+    down.up.set()
+    with Agent(settings()) as agent:
+        assert agent.run(once=True)
+    assert down.taken == ["x" * 99]
+
+
+def test_back_pressure_stops_the_reader_not_the_agent(settings, logs, down):
+    lines = [f"{n} {'x' * 1000}" for n in range(4000)]
+    (logs / "a.log").write_text("\n".join(lines) + "\n")
+    small = settings(**{"queue.mem.bytes": "64KiB", "output.file.bulk_max_bytes": "64KiB"})
+    with following(small) as agent:
+        wait_for(lambda: agent.progress().documents.trouble)
+        held = agent.progress().read
+        assert held < 2_000_000, "the rest of the file stays where it is"
+        down.up.set()
+        wait_for(lambda: len(down.taken) == len(lines))
+    assert down.taken == lines
+
+
+def test_what_is_not_settled_is_not_acknowledged(settings, logs, down):
+    (logs / "a.log").write_text("one\n")
+    with Agent(settings()) as agent:
+        agent.run(once=True, patience=0.1)
+        assert [entry.offset for entry in agent._registry.entries()] == [0]
