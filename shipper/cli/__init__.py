@@ -1,0 +1,101 @@
+"""The command line's root: which commands there are, and how an error ends.
+
+Each command's module is imported when the command is used, never for ``--help``. Exit codes:
+
+==== =======================================================================================
+0    done
+1    it could not be done: an error of ``shipper.errors`` that says why
+2    a mistake in the settings, in a pipeline or on the command line
+70   a fault of this program; ``SHIPPER_DEBUG=1`` shows where
+130  interrupted by Ctrl-C
+==== =======================================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from shipper import __version__
+from shipper.errors import ShipperError
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+USAGE, FAULT, INTERRUPTED = 2, 70, 130
+
+
+class Command(NamedTuple):
+    """A command that is not imported yet."""
+
+    target: str
+    """``module:attribute``"""
+    help: str
+
+
+COMMANDS = {
+    "ship": Command("shipper.cli.ship:ship", "Ship log files, once or for as long as they grow."),
+    "run": Command("shipper.cli.run:run", "Run the agent with a settings file."),
+    "search": Command("shipper.cli.search:search", "Search what was shipped."),
+    "follow": Command("shipper.cli.follow:follow", "Show new events as they arrive."),
+    "test": Command("shipper.cli.test:test", "Check the settings, or the way to the output."),
+    "config": Command("shipper.cli.config:config", "Show what can be set."),
+}
+
+
+class Root(click.Group):
+    """A group whose commands come from ``COMMANDS``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order that a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].target.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """List them without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error ends in a message and an exit code, not in a traceback."""
+        try:
+            return super().invoke(ctx)
+        except ShipperError as error:
+            _fail(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            _fail("interrupted", INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            from parser.errors import ParserError  # noqa: PLC0415 - its package is loaded already where it was raised
+
+            if isinstance(error, ParserError):
+                _fail(str(error), USAGE)
+            if os.environ.get("SHIPPER_DEBUG"):
+                raise
+            text = f"this should not have happened: {type(error).__name__}: {error}\nSet SHIPPER_DEBUG=1 to see where, and report it, please."
+            _fail(text, FAULT)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    """Print each line of ``message`` as ``shipper: line`` and exit."""
+    for line in message.splitlines() or ["failed"]:
+        click.echo(f"shipper: {line}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="shipper")
+def main() -> None:
+    """Ship logs of Java services, parsed by Logstash's own filters, and search them."""

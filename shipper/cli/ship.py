@@ -1,0 +1,186 @@
+"""``shipper ship``: from files to searchable, without a settings file."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shipper.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shipper.agent import Agent, Progress
+    from shipper.settings import Settings
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--once", is_flag=True, help="Ship what is there now and end, instead of following the files.")
+@click.option(
+    "--pipeline",
+    default="spring-boot",
+    show_default=True,
+    help="What parses the events: a bundled pipeline, a Logstash configuration file, or 'none'.",
+)
+@click.option("--service", help="service.name of the events. Default: what the log lines say.")
+@click.option("--timezone", help="Zone of timestamps without an offset, such as Europe/Berlin. Default: the machine's.")
+@click.option("-c", "--config", type=click.Path(path_type=Path), help="Take all but the inputs from this shipper.yml.")
+@click.option(
+    "-E",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting, such as output.elasticsearch.hosts=http://es:9200.",
+)
+@click.option("--patience", default=30.0, show_default=True, help="Seconds without progress before --once gives up.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+def ship(
+    paths: tuple[str, ...],
+    *,
+    once: bool,
+    pipeline: str,
+    service: str | None,
+    timezone: str | None,
+    config: Path | None,
+    overrides: tuple[str, ...],
+    patience: float,
+    quiet: bool,
+) -> None:
+    """Ship log files into the embedded store, or wherever -c and -E say.
+
+    With --once the exit code is 0 only when everything is durably delivered. What was shipped before is not shipped again.
+    """
+    from shipper.agent import Agent  # noqa: PLC0415 - the whole agent, only for the commands that run it
+    from shipper.cli.running import logging_to_stderr, stopping_on_signals, tune_memory  # noqa: PLC0415 - as above
+
+    # A one-shot run says at its end what went wrong; one that follows says it when it happens.
+    logging_to_stderr(logging.ERROR if once else logging.WARNING)
+    settings = _settings(
+        paths, pipeline=pipeline, service=service, timezone=timezone, config=config, overrides=overrides
+    )
+    started = time.monotonic()
+    with _progress_bar(quiet=quiet or not sys.stderr.isatty()) as watch, Agent(settings, watch=watch) as agent:
+        agent.check()
+        tune_memory()
+        with stopping_on_signals(agent.stop) as stopped:
+            complete = agent.run(once=once, patience=patience)
+        progress = agent.progress()
+        problems = [f"{path} {why}" for path, why in agent.unreadable().items()]
+        problems += [f"{path}: there is no such file" for path in _missing(paths)] if once else []
+        problems += [] if complete else _undelivered(agent)
+    if not quiet:
+        click.echo(_summary(progress, settings, time.monotonic() - started), err=True)
+    if problems:
+        raise InputError("\n".join(problems))
+    if once and stopped:
+        sys.exit(130)
+
+
+def _settings(
+    paths: tuple[str, ...],
+    *,
+    pipeline: str,
+    service: str | None,
+    timezone: str | None,
+    config: Path | None,
+    overrides: tuple[str, ...],
+) -> Settings:
+    import yaml  # noqa: PLC0415 - only for -E
+
+    from shipper.settings import from_mapping, load  # noqa: PLC0415 - pydantic
+
+    one: dict[str, Any] = {"type": "filestream", "paths": list(paths)}
+    if pipeline != "none":
+        one["pipeline"] = pipeline
+    if service:
+        one |= {"fields": {"service.name": service}, "fields_under_root": True}
+    if timezone:
+        one["timezone"] = timezone
+    data: dict[str, Any] = {"inputs": [one]}
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise SettingsError(f"-E {override}: is not KEY=VALUE")
+        try:
+            data[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            data[key.strip()] = value
+    settings = from_mapping(data)
+    if config:
+        settings = load(config).model_copy(update={"inputs": settings.inputs})
+    return settings
+
+
+class _progress_bar:  # noqa: N801 - used as a function
+    """A bar on standard error while files are read; gives the agent's ``watch``, or ``None`` when quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def __enter__(self) -> Callable[[Progress], None] | None:
+        if self._quiet:
+            return None
+        from rich.console import Console  # noqa: PLC0415 - only for a person
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415 - as above
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TextColumn("{task.fields[events]:,} events {task.fields[trouble]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        task = self._bar.add_task("shipping", total=None, events=0, trouble="")
+        self._bar.start()
+        return lambda progress: self._bar.update(
+            task,
+            total=progress.size or None,
+            completed=progress.read,
+            events=progress.documents.delivered,
+            trouble=progress.documents.trouble and f"[yellow]{progress.documents.trouble}[/]",
+        )
+
+    def __exit__(self, *_: object) -> None:
+        if not self._quiet:
+            self._bar.stop()
+
+
+def _summary(progress: Progress, settings: Settings, seconds: float) -> str:
+    from shipper.cli.test import describe_output  # noqa: PLC0415 - words for the output
+
+    events, documents = progress.events, progress.documents
+    text = f"shipped {documents.delivered:,} events from {progress.files} files to the {describe_output(settings)}"
+    if events.events:
+        text += f" in {seconds:.1f} s"
+    elif progress.read:
+        text += ": what is in them was shipped before"
+    details = [
+        f"{count:,} {what}"
+        for count, what in (
+            (documents.duplicates, "were there already"),
+            (events.unparsed, "not parsed (tagged, shipped whole)"),
+            (events.dropped, "dropped by the pipeline"),
+            (documents.failure_store, "in the failure store"),
+            (documents.rejected, f"rejected (kept in {settings.path_data / 'state.db'})"),
+        )
+        if count
+    ]
+    return "\n  ".join([text, *details])
+
+
+def _missing(paths: tuple[str, ...]) -> list[str]:
+    return [path for path in paths if not Path(path).exists() and not glob.glob(path, recursive=True)]  # noqa: PTH207 - absolute patterns too
+
+
+def _undelivered(agent: Agent) -> list[str]:
+    trouble = agent.progress().documents.trouble
+    left = [f"  {path}: {size:,} bytes are not acknowledged" for path, size in agent.outstanding().items()]
+    return [f"not everything is delivered{trouble and ': '}{trouble}; run it again to go on from here", *left]
