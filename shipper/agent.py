@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from shipper.files.reader import Block
     from shipper.files.watch import Watch
     from shipper.settings import InputSettings, Settings
+    from shipper.state.registry import Entry
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Agent:
         self._patience = math.inf
         self._moved = (0, 0.0)
         self._ledger = Ledger()
+        self._unsaved: dict[int, Entry] = {}
         self._queue = BatchQueue(settings.queue_max_bytes)
         self._batch = _Builder()
         enabled = [each for each in settings.inputs if each.enabled]
@@ -162,6 +164,7 @@ class Agent:
         Raises ``ShipperError`` when the agent's own state fails.
         """
         self._patience = patience if once else math.inf
+        self._moved = (0, time.monotonic())
         with contextlib.ExitStack() as running:
             watch = None
             if not once:
@@ -198,7 +201,7 @@ class Agent:
             if hinted or replaced or now >= each.next_scan:
                 each.next_scan = math.inf if once else now + each.settings.check_interval
                 each.harvest.scan(partial=once)
-                each.harvest.close_idle(self._ledger.open)
+                each.harvest.close_idle()
         if watch and (hinted or now >= self._next_folders):
             self._next_folders = now + WATCH_FOLDERS
             watch.folders({folder for each in self._inputs for folder in each.harvest.folders()})
@@ -293,21 +296,19 @@ class Agent:
     def _checkpoint(self) -> None:
         """What the ledger acknowledges, into the registry: after the output has it, never before (invariant 2)."""
         moved = self._ledger.acknowledged()
-        changed = []
         for _, harvester in self._harvesters():
-            offset = moved.get(harvester.entry.file)
-            if offset is not None:
-                harvester.checkpoint(offset)
-                changed.append(harvester.entry)
-        if not changed:
+            harvester.acknowledged = moved.get(harvester.entry.file, harvester.acknowledged)
+            if harvester.acknowledged > harvester.entry.offset and harvester.checkpoint():
+                self._unsaved[harvester.entry.file] = harvester.entry
+        if not self._unsaved:
             return
         try:
-            self._registry.commit(changed)
+            self._registry.commit(self._unsaved.values())
         except StateError as error:
-            # Not durable, so not done: the same offsets are committed with the next checkpoint.
+            # Not durable, so not done: they are committed with the next checkpoint.
             log.warning("%s", error)
-            for entry in changed:
-                self._ledger.again(entry.file, entry.offset)
+        else:
+            self._unsaved.clear()
 
     # --- putting together ----------------------------------------------------------------------------------------
 

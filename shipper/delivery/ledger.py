@@ -62,16 +62,6 @@ class Ledger:
             moved, self._acknowledged = self._acknowledged, {}
         return moved
 
-    def again(self, file: int, offset: int) -> None:
-        """Report this offset once more: it could not be made durable. One that has moved on since stays."""
-        with self._condition:
-            self._acknowledged.setdefault(file, offset)
-
-    def open(self, file: int) -> bool:
-        """Whether events of the file are on their way."""
-        with self._condition:
-            return file in self._segments
-
     def wait(self, timeout: float) -> bool:
         """Wait, at most so many seconds, until nothing is on its way; whether that is so."""
         with self._condition:

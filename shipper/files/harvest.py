@@ -17,8 +17,6 @@ from shipper.files.identity import PREFIX, Fingerprint, first_line_key, id_seed
 from shipper.files.reader import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from parser.multiline import Framer
     from shipper.files.discovery import Discovery, Found
     from shipper.files.reader import Block
@@ -38,6 +36,9 @@ class Harvester:
         self.entry = entry
         self.reader = reader
         self.seed = seed
+        self.acknowledged = entry.offset
+        """How far the outputs have it; the entry follows at the next checkpoint."""
+        self._looked = (-1, -1, -1)
         self.final = False
         """The name shows another file now, or none: what is left is read, and then this is closed."""
         self.truncated = False
@@ -80,24 +81,30 @@ class Harvester:
     def changed(self) -> bool:
         """Whether the open file no longer is what was read: shorter than that, or with another beginning."""
         descriptor, entry = self.reader.descriptor, self.entry
-        if os.fstat(descriptor).st_size < self.reader.end:
+        status = os.fstat(descriptor)
+        if status.st_size < self.reader.end:
             return True
+        # Nobody has written since it was looked at.
+        looked = (status.st_size, status.st_mtime_ns, entry.offset)
+        if looked == self._looked:
+            return False
+        self._looked = looked
         return entry.offset > 0 and not fingerprint(entry).matches(descriptor)
 
-    def checkpoint(self, offset: int) -> None:
-        """Move the entry's acknowledged offset, with the fingerprint that belongs to it."""
+    def checkpoint(self) -> bool:
+        """Move the entry to the acknowledged offset, with the fingerprint that belongs to it; whether that could be done."""
         entry, descriptor = self.entry, self.reader.descriptor
-        if not self.truncated:
-            try:
-                if self.changed():
-                    self.truncated = self.final = True
-                else:
-                    taken = Fingerprint.take(descriptor, offset)
-                    entry.prefix_length, entry.prefix, entry.tail = taken.prefix_length, taken.prefix, taken.tail
-            except OSError as error:
-                log.debug("%s: no fingerprint: %s", self.path, error)
-                return
-        entry.offset = offset
+        try:
+            if not self.truncated and self.changed():
+                self.truncated = self.final = True
+            if not self.truncated:
+                taken = Fingerprint.take(descriptor, self.acknowledged)
+                entry.prefix_length, entry.prefix, entry.tail = taken.prefix_length, taken.prefix, taken.tail
+        except OSError as error:
+            log.debug("%s: no fingerprint: %s", self.path, error)
+            return False
+        entry.offset = self.acknowledged
+        return True
 
     def close(self) -> os.stat_result:
         """Close the file; what it was at that moment."""
@@ -190,12 +197,12 @@ class Harvest:
                 harvester.truncated = harvester.final = found = True
         return found
 
-    def close_idle(self, busy: Callable[[int], bool]) -> None:
-        """Close what is read to its end; ``busy`` tells of a registry entry whether events of it are on their way."""
+    def close_idle(self) -> None:
+        """Close what is read to its end, long enough ago, and acknowledged; nothing of it is on its way then."""
         now = time.monotonic()
         for harvester in list(self.harvesters):
             idle = now - harvester.quiet_since
-            if harvester.reader.pending or busy(harvester.entry.file):
+            if harvester.reader.pending or harvester.entry.offset < harvester.reader.position:
                 continue
             if harvester.final and (harvester.truncated or idle > GONE_AFTER):
                 status = harvester.close()

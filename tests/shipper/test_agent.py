@@ -210,3 +210,28 @@ def test_what_is_not_settled_is_not_acknowledged(settings, logs, down):
     with Agent(settings()) as agent:
         agent.run(once=True, patience=0.1)
         assert [entry.offset for entry in agent._registry.entries()] == [0]
+
+
+def test_a_one_shot_run_has_patience_with_an_output_that_comes_back(settings, logs, down):
+    lines = [f"{n} {'x' * 1000}" for n in range(1000)]
+    (logs / "a.log").write_text("\n".join(lines) + "\n")
+    small = settings(**{"queue.mem.bytes": "64KiB", "output.file.bulk_max_bytes": "64KiB"})
+
+    def come_back(progress):
+        if progress.documents.trouble:
+            down.up.set()
+
+    with Agent(small, watch=come_back) as agent:
+        assert agent.run(once=True, patience=20)
+    assert down.taken == lines
+
+
+def test_an_idle_file_is_closed_only_when_the_registry_has_its_end(settings, logs, down):
+    (logs / "a.log").write_text("one\n")
+    with following(settings(input={"close_inactive": "100ms", "scan_frequency": "100ms"})) as agent:
+        wait_for(lambda: agent.progress().documents.trouble)
+        assert agent.progress().files == 1
+        down.up.set()
+        wait_for(lambda: agent.progress().files == 0)
+        [entry] = agent._registry.entries()
+        assert entry.offset == 4

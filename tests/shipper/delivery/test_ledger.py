@@ -27,25 +27,14 @@ def test_a_run_with_nothing_to_send_still_waits_for_what_is_before_it():
     assert ledger.acknowledged() == {1: 20}
 
 
-def test_an_offset_that_could_not_be_kept_is_reported_again_unless_it_has_moved():
-    ledger = Ledger()
-    ledger.again(1, 10)
-    assert ledger.acknowledged() == {1: 10}
-    ledger.add(1, 20, settled=True)
-    ledger.again(1, 10)
-    assert ledger.acknowledged() == {1: 20}
-
-
 def test_waiting_ends_when_the_last_segment_is_settled():
     ledger = Ledger()
     segment = ledger.add(1, 10)
-    assert ledger.open(1)
     assert not ledger.wait(0)
     thread = threading.Thread(target=ledger.settle, args=[[segment]])
     thread.start()
     assert ledger.wait(10)
     thread.join()
-    assert not ledger.open(1)
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 50)), max_size=40), st.randoms())
