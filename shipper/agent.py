@@ -93,9 +93,13 @@ class Agent:
         self._settings = settings
         self._watch = watch
         self._hinted = threading.Event()
+        self._folders: Watch | None = None
+        self._looked = 0.0
         self._stopping = False
         self._next_tick = self._next_checkpoint = self._next_folders = 0.0
-        self._patience = math.inf
+        self._patience = 0.0
+        self._waited_for = self._gave_up = False
+        self._trouble = ""
         self._moved = (0, 0.0)
         self._ledger = Ledger()
         self._unsaved: dict[int, Entry] = {}
@@ -111,9 +115,7 @@ class Agent:
             for each in self._inputs:
                 opened.callback(each.harvest.close)
             self._senders = [self._sender() for _ in range(getattr(settings.output, "worker", 1))]
-            for sender in self._senders:
-                opened.callback(sender.close)
-            opened.callback(self._queue.close)
+            opened.callback(self._close_senders)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -123,9 +125,11 @@ class Agent:
         self._opened.close()
 
     def stop(self) -> None:
-        """Read nothing more, deliver what is read, end."""
+        """Read nothing more, deliver what is read, end. It is heard within ``POLL``.
+
+        A flag and nothing else: a lock, as of an event, might be held by the code that a signal has interrupted.
+        """
         self._stopping = True
-        self._hinted.set()
 
     def check(self) -> None:
         """Look whether the output can be used. Raises ``OutputError``."""
@@ -146,8 +150,9 @@ class Agent:
         return progress
 
     def unreadable(self) -> dict[str, str]:
-        """The paths that were asked for and cannot be read, and why."""
-        return {path: why for each in self._inputs for path, why in each.harvest.unreadable.items()}
+        """The paths that were asked for and cannot be read, or not to their end, and why."""
+        found = {path: why for each in self._inputs for path, why in each.harvest.unreadable.items()}
+        return found | {harvester.path: harvester.trouble for _, harvester in self._harvesters() if harvester.trouble}
 
     def outstanding(self) -> dict[str, int]:
         """How many bytes of each open file are not acknowledged, where that is any."""
@@ -163,20 +168,19 @@ class Agent:
 
         Raises ``ShipperError`` when the agent's own state fails.
         """
-        self._patience = patience if once else math.inf
+        self._patience, self._waited_for = patience, once
         self._moved = (0, time.monotonic())
         with contextlib.ExitStack() as running:
-            watch = None
             if not once:
                 from shipper.files.watch import Watch  # noqa: PLC0415 - threads that a one-shot run has no use for
 
-                watch = Watch(self._hinted.set)
-                running.callback(watch.close)
+                self._folders = Watch(self._hinted.set)
+                running.callback(self._folders.close)
             for sender in self._senders:
                 sender.start()
             while not self._stopping:
-                self._scan(watch, once=once)
-                if self._read() or self._flush(once=once):
+                self._scan(once=once)
+                if self._read() or (not self._stopping and self._flush(once=once)):
                     self._tick()
                     continue
                 if once:
@@ -184,27 +188,42 @@ class Agent:
                 if self._batch.count and time.monotonic() - self._batch.since > POLL:
                     self._enqueue()
                 self._tick()
-                self._hinted.wait(POLL)
-            self._patience = patience
-            self._moved = (self._moved[0], time.monotonic())
-            self._enqueue()
+                # Not the hint alone: one that came too soon after the last look would keep this loop turning.
+                if not self._hinted.wait(POLL):
+                    continue
+                time.sleep(max(0.0, POLL - (time.monotonic() - self._looked)))
+            if not self._gave_up:
+                self._moved = (self._moved[0], time.monotonic())
+                self._enqueue()
             return self._drain()
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def _scan(self, watch: Watch | None, *, once: bool) -> None:
+    def _scan(self, *, once: bool) -> None:
+        """Look for files that came, changed or went, and close those that are done with."""
+        if self._look(once=once):
+            for each in self._inputs:
+                each.harvest.close_idle()
+
+    def _look(self, *, once: bool) -> bool:
+        """Open what has come and notice what has changed; whether all folders were looked through."""
         now = time.monotonic()
-        hinted = self._hinted.is_set()
-        self._hinted.clear()
+        # A folder where files come and go all the time must not keep the agent busy with looking.
+        hinted = self._hinted.is_set() and now - self._looked >= POLL
+        if hinted:
+            self._hinted.clear()
+        looked = False
         for each in self._inputs:
             replaced = each.harvest.check() if now >= self._next_tick else False
             if hinted or replaced or now >= each.next_scan:
                 each.next_scan = math.inf if once else now + each.settings.check_interval
                 each.harvest.scan(partial=once)
-                each.harvest.close_idle()
-        if watch and (hinted or now >= self._next_folders):
+                self._looked = now
+                looked = True
+        if self._folders and (hinted or now >= self._next_folders):
             self._next_folders = now + WATCH_FOLDERS
-            watch.folders({folder for each in self._inputs for folder in each.harvest.folders()})
+            self._folders.folders({folder for each in self._inputs for folder in each.harvest.folders()})
+        return looked
 
     def _harvesters(self) -> Iterator[tuple[Input, Harvester]]:
         for each in self._inputs:
@@ -229,7 +248,8 @@ class Agent:
         now = time.monotonic()
         for each, harvester in self._harvesters():
             waited = now - harvester.quiet_since >= each.flush_after
-            if harvester.reader.pending and (once or harvester.truncated or waited):
+            # Half of a line that can be read further is no event, however long the output kept us from it.
+            if harvester.reader.pending and (once or harvester.truncated or waited) and harvester.at_end():
                 block = harvester.flush(self._registry, lines=not (once or harvester.final))
                 if block is not None:
                     progress = True
@@ -257,9 +277,11 @@ class Agent:
             return
         batch, self._batch = self._batch.done(), _Builder()
         while not self._queue.put(batch, timeout=0.1):
+            # What is rotated away meanwhile has to be open by then (invariant 6).
+            self._look(once=self._waited_for)
             self._tick()
             if self._stuck():
-                self._stopping = True  # the batch stays unsettled, so the next run reads it again
+                self._stopping = self._gave_up = True  # the batch stays unsettled, so the next run reads it again
                 return
 
     def _drain(self) -> bool:
@@ -270,12 +292,14 @@ class Agent:
         for sender in self._senders:
             sender.stop()
         self._checkpoint()
+        if self._unsaved:
+            self._registry.commit(self._unsaved.values())  # the last chance: what fails now is an error
         return self._ledger.wait(0)
 
     def _stuck(self) -> bool:
-        """Whether the output has taken nothing for longer than there is patience for."""
+        """Whether a stopped or one-shot run has waited for its output for longer than there is patience for."""
         settled = sum(sender.counts.delivered + sender.counts.rejected for sender in self._senders)
-        if settled != self._moved[0]:
+        if settled != self._moved[0] or not (self._waited_for or self._stopping):
             self._moved = (settled, time.monotonic())
         return time.monotonic() - self._moved[1] > self._patience
 
@@ -306,9 +330,20 @@ class Agent:
             self._registry.commit(self._unsaved.values())
         except StateError as error:
             # Not durable, so not done: they are committed with the next checkpoint.
-            log.warning("%s", error)
+            if self._trouble != str(error):
+                self._trouble = str(error)
+                log.warning("%s; trying again", error)
         else:
             self._unsaved.clear()
+            self._trouble = ""
+
+    def _close_senders(self) -> None:
+        self._queue.close()
+        for sender in self._senders:
+            sender.stop()
+        deadline = time.monotonic() + 5.0
+        for sender in self._senders:
+            sender.close(max(0.0, deadline - time.monotonic()))
 
     # --- putting together ----------------------------------------------------------------------------------------
 

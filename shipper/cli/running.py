@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
+import resource
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -12,15 +14,44 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+    from typing import TextIO
+
+
+_PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+"""From which level on a line has which of syslog's priorities; below: 7, debug."""
+
+
+class _Journal(logging.Formatter):
+    """Lines for systemd's journal, which adds the time itself and reads the priority from ``<N>`` (sd-daemon(3))."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next((each for level, each in _PRIORITIES if record.levelno >= level), 7)
+        return f"<{priority}>{super().format(record)}"
 
 
 def logging_to_stderr(level: int = logging.WARNING) -> None:
-    """Log lines as ``time level message``; without the time where systemd adds it."""
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S%z"
+    """Log lines as ``time level message``; without the time where systemd's journal adds it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        _Journal("%(levelname)s %(message)s")
+        if _is_the_journal(sys.stderr)
+        else logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
     )
+    logging.basicConfig(level=level, handlers=[handler])
     # The client logs every request it makes.
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
+
+
+def _is_the_journal(stream: TextIO) -> bool:
+    """Whether a stream goes to it, and not to a file that the unit redirects to: ``JOURNAL_STREAM`` of systemd.exec(5)."""
+    named = os.environ.get("JOURNAL_STREAM")
+    if not named:
+        return False
+    try:
+        status = os.fstat(stream.fileno())
+    except OSError:
+        return False
+    return named == f"{status.st_dev}:{status.st_ino}"
 
 
 def tune_memory() -> None:
@@ -28,6 +59,13 @@ def tune_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def allow_many_files() -> None:
+    """Raise the limit of open files to what the system permits: a default shell's 1,024 is soon reached."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from shipper.agent import Agent, Progress
     from shipper.settings import Settings
 
+_OPTIONS = {
+    "inputs[0].paths": "PATH",
+    "inputs[0].pipeline": "--pipeline",
+    "inputs[0].fields": "--service",
+    "inputs[0].timezone": "--timezone",
+}
+"""What the options set, for the messages."""
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
@@ -26,11 +35,16 @@ if TYPE_CHECKING:
 @click.option(
     "--pipeline",
     default="spring-boot",
+    metavar="NAME|FILE",
     show_default=True,
     help="What parses the events: a bundled pipeline, a Logstash configuration file, or 'none'.",
 )
-@click.option("--service", help="service.name of the events. Default: what the log lines say.")
-@click.option("--timezone", help="Zone of timestamps without an offset, such as Europe/Berlin. Default: the machine's.")
+@click.option("--service", metavar="NAME", help="service.name of the events. Default: what the log lines say.")
+@click.option(
+    "--timezone",
+    metavar="ZONE",
+    help="Zone of timestamps without an offset, such as Europe/Berlin. Default: the machine's.",
+)
 @click.option("-c", "--config", type=click.Path(path_type=Path), help="Take all but the inputs from this shipper.yml.")
 @click.option(
     "-E",
@@ -39,7 +53,14 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="A setting, such as output.elasticsearch.hosts=http://es:9200.",
 )
-@click.option("--patience", default=30.0, show_default=True, help="Seconds without progress before --once gives up.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the output may take nothing before a run that ends gives up.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
 def ship(
     paths: tuple[str, ...],
@@ -53,12 +74,12 @@ def ship(
     patience: float,
     quiet: bool,
 ) -> None:
-    """Ship log files into the embedded store, or wherever -c and -E say.
+    """Ship log files into the store of this machine, or wherever -c or -E say, and go on as they grow, until Ctrl-C.
 
-    With --once the exit code is 0 only when everything is durably delivered. What was shipped before is not shipped again.
+    What was shipped before is not shipped again. With --once the exit code is 0 only when everything is durably delivered.
     """
     from shipper.agent import Agent  # noqa: PLC0415 - the whole agent, only for the commands that run it
-    from shipper.cli.running import logging_to_stderr, stopping_on_signals, tune_memory  # noqa: PLC0415 - as above
+    from shipper.cli.running import allow_many_files, logging_to_stderr, stopping_on_signals, tune_memory  # noqa: PLC0415 - as above
 
     # A one-shot run says at its end what went wrong; one that follows says it when it happens.
     logging_to_stderr(logging.ERROR if once else logging.WARNING)
@@ -69,14 +90,17 @@ def ship(
     with _progress_bar(quiet=quiet or not sys.stderr.isatty()) as watch, Agent(settings, watch=watch) as agent:
         agent.check()
         tune_memory()
+        allow_many_files()
         with stopping_on_signals(agent.stop) as stopped:
             complete = agent.run(once=once, patience=patience)
         progress = agent.progress()
         problems = [f"{path} {why}" for path, why in agent.unreadable().items()]
         problems += [f"{path}: there is no such file" for path in _missing(paths)] if once else []
         problems += [] if complete else _undelivered(agent)
-    if not quiet:
-        click.echo(_summary(progress, settings, time.monotonic() - started), err=True)
+        if once and (rejected := progress.documents.rejected):
+            problems.append(f"{rejected:,} documents were rejected; they are kept in {settings.path_data / 'state.db'}")
+    if not quiet and (progress.files or not problems):
+        click.echo(_summary(progress, settings, time.monotonic() - started, once=once), err=True)
     if problems:
         raise InputError("\n".join(problems))
     if once and stopped:
@@ -103,6 +127,8 @@ def _settings(
         one |= {"fields": {"service.name": service}, "fields_under_root": True}
     if timezone:
         one["timezone"] = timezone
+    if config and overrides:
+        raise SettingsError(f"-E and -c do not go together: put {overrides[0].partition('=')[0]} into {config}")
     data: dict[str, Any] = {"inputs": [one]}
     for override in overrides:
         key, equals, value = override.partition("=")
@@ -112,10 +138,21 @@ def _settings(
             data[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError:
             data[key.strip()] = value
-    settings = from_mapping(data)
+    try:
+        settings = from_mapping(data, "-E")
+    except SettingsError as error:
+        raise SettingsError([_by_option(problem) for problem in error.problems]) from None
     if config:
         settings = load(config).model_copy(update={"inputs": settings.inputs})
     return settings
+
+
+def _by_option(problem: str) -> str:
+    """A mistake under the name of the option that made it, instead of the setting's."""
+    for setting, option in _OPTIONS.items():
+        if problem.startswith(f"-E: {setting}"):
+            return option + problem.removeprefix(f"-E: {setting}")
+    return problem.replace("-E: ", "-E ", 1)
 
 
 class _progress_bar:  # noqa: N801 - used as a function
@@ -153,12 +190,14 @@ class _progress_bar:  # noqa: N801 - used as a function
             self._bar.stop()
 
 
-def _summary(progress: Progress, settings: Settings, seconds: float) -> str:
+def _summary(progress: Progress, settings: Settings, seconds: float, *, once: bool) -> str:
     from shipper.cli.test import describe_output  # noqa: PLC0415 - words for the output
 
     events, documents = progress.events, progress.documents
-    text = f"shipped {documents.delivered:,} events from {progress.files} files to the {describe_output(settings)}"
-    if events.events:
+    # While files are followed, those that are idle or gone are closed, and are not among the files any more.
+    files = f" from {_number(progress.files, 'file')}" if once else ""
+    text = f"shipped {_number(documents.delivered, 'event')}{files} to the {describe_output(settings)}"
+    if events.events or not once:
         text += f" in {seconds:.1f} s"
     elif progress.read:
         text += ": what is in them was shipped before"
@@ -176,8 +215,12 @@ def _summary(progress: Progress, settings: Settings, seconds: float) -> str:
     return "\n  ".join([text, *details])
 
 
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _missing(paths: tuple[str, ...]) -> list[str]:
-    return [path for path in paths if not Path(path).exists() and not glob.glob(path, recursive=True)]  # noqa: PTH207 - absolute patterns too
+    return [path for path in paths if not os.path.lexists(path) and not glob.glob(path, recursive=True)]  # noqa: PTH207 - absolute patterns too
 
 
 def _undelivered(agent: Agent) -> list[str]:

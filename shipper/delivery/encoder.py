@@ -60,12 +60,21 @@ class Encoder:
     def __init__(self, pipeline: Pipeline | None, fields: Mapping[str, Any], tags: tuple[str, ...] = ()) -> None:
         """``fields`` are nested; the pipeline sees them, and may change them in its own event only."""
         self.counts = Encodings()
-        constant = {**fields, "tags": list(tags)} if tags else dict(fields)
-        self._direct = compile_direct(pipeline.statements if pipeline else (), constant)
+        constant = _plain({**fields, "tags": list(tags)} if tags else fields)
+        if not isinstance(constant.get("log", {}), dict):
+            del constant["log"]  # where the event stood is below it
+        # The direct way counts nothing.
+        self._direct = (
+            None if _failed(constant.get("tags")) else compile_direct(pipeline.statements if pipeline else (), constant)
+        )
         self._transform = pipeline.transform if pipeline else None
         touched = frozenset[str]() if pipeline is None else pipeline.touches
         # What no filter can write into is shared by all documents.
-        self._shared = {name: value for name, value in constant.items() if touched is not None and name not in touched}
+        self._shared = {
+            name: value
+            for name, value in constant.items()
+            if touched is not None and name not in touched and name != "log"
+        }
         own = {name: value for name, value in constant.items() if name not in self._shared}
         self._own = _maker(own) if own else None
 
@@ -75,16 +84,22 @@ class Encoder:
         self.counts.events += len(raws)
         now = Timestamp(datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z")
         documents: list[bytes | None] = [None] * len(raws)
-        if self._direct and not block.partial and b"\r" not in block.data:
-            documents = self._direct(raws, offsets, orjson.dumps(path), orjson.dumps(now))
+        partial = {block.offset + (block.cuts[at - 1] if at else 0) for at in block.partial}
+        if self._direct:
+            documents = self._direct(raws, offsets, _dump(path), _dump(now))
+            if partial or b"\r" in block.data:
+                documents = [
+                    None if b"\r" in raw or offset in partial else document
+                    for document, raw, offset in zip(documents, raws, offsets, strict=True)
+                ]
         rest = [at for at, document in enumerate(documents) if document is None]
         for begin in range(0, len(rest), CHUNK):
             chunk = rest[begin : begin + CHUNK]
             events = [self._event(raws[at], offsets[at], path, now) for at in chunk]
-            _mend(events, block)
+            _mend(events, partial)
             for at, document in zip(chunk, self._transform(events) if self._transform else events, strict=True):
                 if document is not None:
-                    documents[at] = self._encode(document, raws[at])
+                    documents[at] = self._encode(document) or self._bare(raws[at], offsets[at], path, now)
         done = [document for document in documents if document is not None]
         if len(done) < len(documents):
             self.counts.dropped += len(documents) - len(done)
@@ -93,24 +108,25 @@ class Encoder:
         return _body(done, raws, offsets, seed)
 
     def _event(self, raw: bytes, offset: int, path: str, now: Timestamp) -> dict[str, Any]:
-        event = {
-            "@timestamp": now,
-            "message": raw.decode("utf-8", "replace"),
-            "log": {"file": {"path": path}, "offset": offset},
-            **self._shared,
-        }
+        event = {"@timestamp": now, "message": raw.decode("utf-8", "replace"), **self._shared}
         if self._own:
             event.update(self._own())
+        event["log"] = {**event.get("log", {}), "file": {"path": path}, "offset": offset}
         return event
 
-    def _encode(self, document: dict[str, Any], raw: bytes) -> bytes:
+    def _encode(self, document: dict[str, Any]) -> bytes | None:
         document.pop("@metadata", None)
         if "tags" in document:
             self.counts.unparsed += _failed(document["tags"])
         try:
-            return orjson.dumps(document)
-        except TypeError:
-            return _dump_odd(document, raw)
+            return _dump(document)
+        except (TypeError, ValueError, RecursionError):
+            return None
+
+    def _bare(self, raw: bytes, offset: int, path: str, now: Timestamp) -> bytes:
+        """The event as it came: what the pipeline made of it cannot be written as JSON."""
+        self.counts.unparsed += 1
+        return _dump({**self._event(raw, offset, path, now), "tags": ["_encodefailure"]})
 
     def _events(self, block: Block) -> tuple[list[bytes], list[int]]:
         """The bytes of each event without its line end, and where it stands in the file; none of white space only."""
@@ -128,9 +144,8 @@ class Encoder:
         return raws, offsets
 
 
-def _mend(events: list[dict[str, Any]], block: Block) -> None:
-    """What few blocks need: Windows' line ends replaced, the pieces of what was too long flagged."""
-    partial = {block.offset + (block.cuts[at - 1] if at else 0) for at in block.partial}
+def _mend(events: list[dict[str, Any]], partial: set[int]) -> None:
+    """What few events need: Windows' line ends replaced, the pieces of what was too long (by their offsets) flagged."""
     for event in events:
         if "\r" in event["message"]:
             event["message"] = event["message"].replace("\r\n", "\n")
@@ -138,10 +153,19 @@ def _mend(events: list[dict[str, Any]], block: Block) -> None:
             event["log"]["flags"] = ["partial"]
 
 
+def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as JSON has them: YAML knows dates, and keys that are no texts."""
+    try:
+        text: bytes | str = orjson.dumps(fields, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        text = json.dumps(fields, default=str)
+    plain: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+    return plain
+
+
 def _maker(fields: dict[str, Any]) -> Callable[[], dict[str, Any]]:
     """A function that gives a copy of ``fields`` of its own each time: a literal, ten times as quick as ``deepcopy``."""
-    plain = orjson.loads(orjson.dumps(fields, default=str))
-    make: Callable[[], dict[str, Any]] = eval(f"lambda: {plain!r}")  # noqa: S307 - JSON values only, written by repr
+    make: Callable[[], dict[str, Any]] = eval(f"lambda: {fields!r}")  # noqa: S307 - JSON values only, written by repr
     return make
 
 
@@ -163,13 +187,12 @@ def _failed(tags: object) -> bool:
     return isinstance(tags, list) and any(isinstance(tag, str) and tag.startswith("_") for tag in tags)
 
 
-def _dump_odd(document: dict[str, Any], raw: bytes) -> bytes:
-    """What orjson will not write: lone surrogates, integers beyond 64 bits, very deep nesting."""
+def _dump(value: Any) -> bytes:
+    """JSON, also of what orjson will not write: lone surrogates, integers beyond 64 bits, very deep nesting.
+
+    Raises ``TypeError``, ``ValueError`` or ``RecursionError`` where that does not help either.
+    """
     try:
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=str)
-    except (TypeError, ValueError, RecursionError):
-        kept = {name: document[name] for name in ("@timestamp", "log") if name in document}
-        return orjson.dumps(
-            {**kept, "message": raw.decode("utf-8", "replace"), "tags": ["_encodefailure"]}, default=str
-        )
-    return text.encode("utf-8", "replace")
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode("utf-8", "replace")

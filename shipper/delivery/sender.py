@@ -39,7 +39,6 @@ class Deliveries:
     """Of the delivered ones: Elasticsearch put them into its failure store."""
     rejected: int = 0
     retries: int = 0
-    batches: int = 0
     trouble: str = ""
     """Why nothing goes on at the moment; empty when all is well."""
 
@@ -75,11 +74,11 @@ class Sender:
         """Give up waiting for an output that does not answer; what is not settled is sent again after the next start."""
         self._stop.set()
 
-    def close(self) -> None:
-        """End the thread, and let go of the output. A request that is under way is not waited for longer than 5 s."""
+    def close(self, timeout: float = 5.0) -> None:
+        """End the thread, and let go of the output. A request that is under way is waited for ``timeout`` seconds."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(5)
+            self._thread.join(timeout)
         elif not self._thread.ident:
             self._output.close()
 
@@ -91,7 +90,6 @@ class Sender:
         try:
             while not self._stop.is_set() and (batch := self._queue.get()) is not None:
                 if self._deliver(batch):
-                    self.counts.batches += 1
                     self._ledger.settle(batch.segments)
         except BaseException as error:  # noqa: BLE001 - a thread's end must be seen by the agent, whatever it was
             self.failure = error

@@ -21,6 +21,11 @@ class Found(NamedTuple):
     size: int
     modified: float
 
+    @property
+    def shown(self) -> str:
+        """The path as documents and messages have it: what is no UTF-8 in it is replaced."""
+        return os.fsencode(self.path).decode("utf-8", "replace")
+
 
 class Unreadable(NamedTuple):
     """A path that was asked for and cannot be read as a log, and why, for a person."""

@@ -13,7 +13,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from shipper.files.identity import PREFIX, Fingerprint, first_line_key, id_seed
+from shipper.errors import StateError
+from shipper.files.identity import PREFIX, TAIL, Fingerprint, digest, first_line_key, id_seed
 from shipper.files.reader import Reader
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Harvester:
         self.truncated = False
         self.quiet_since = time.monotonic()
         self.trouble = ""
+        """Why it is not read to its end at the moment; empty when all is well."""
 
     def read(self) -> Block | None:
         """The next block of whole events, or ``None``. Trouble with the file is logged once, and tried again later."""
@@ -53,11 +55,10 @@ class Harvester:
             before = self.reader.end
             block = self.reader.read()
         except OSError as error:
-            if self.trouble != str(error):
-                self.trouble = str(error)
-                log.warning("%s cannot be read: %s; trying again", self.path, error.strerror)
+            self.troubled(f"cannot be read: {error.strerror}")
             return None
-        self.trouble = ""
+        if not self.reader.pending:
+            self.trouble = ""
         if block is not None or self.reader.end > before:
             self.quiet_since = time.monotonic()
         return block
@@ -66,52 +67,70 @@ class Harvester:
         """What is left as an event of its own, though its end has not been seen; with ``lines``, whole lines only.
 
         That it ends there is durable before this returns (invariant 5): after a crash the same event comes out again.
+        ``None`` as well where it could not be made durable; logged once, and tried again later.
         """
         offset = self.reader.flush(lines=lines)
         if offset == self.reader.position:
             return None
-        registry.cut(self.entry, offset)
+        try:
+            registry.cut(self.entry, offset)
+        except StateError as error:
+            self.troubled(f"cannot be read to its end: {error}")
+            return None
+        self.trouble = ""
         self.reader.force(offset)
         return self.reader.read()
+
+    def troubled(self, what: str) -> None:
+        """Log once that something is in the way, and keep it for those who ask."""
+        if self.trouble != what:
+            self.trouble = what
+            log.warning("%s %s; trying again", self.path, what)
 
     def size(self) -> int:
         """How many bytes the file has; of one that was truncated, as many as were read."""
         return self.reader.end if self.truncated else max(os.fstat(self.reader.descriptor).st_size, self.reader.end)
 
+    def at_end(self) -> bool:
+        """Whether everything is read that the file has, or ever will have."""
+        return self.truncated or self.size() <= self.reader.end
+
     def changed(self) -> bool:
-        """Whether the open file no longer is what was read: shorter than that, or with another beginning."""
+        """Whether the open file no longer is what was read: shorter than that, or with other content."""
         descriptor, entry = self.reader.descriptor, self.entry
         status = os.fstat(descriptor)
         if status.st_size < self.reader.end:
             return True
-        # Nobody has written since it was looked at.
         looked = (status.st_size, status.st_mtime_ns, entry.offset)
-        if looked == self._looked:
-            return False
-        self._looked = looked
-        return entry.offset > 0 and not fingerprint(entry).matches(descriptor)
+        if looked != self._looked:  # somebody has written since
+            if not fingerprint(entry).matches(descriptor):
+                return True
+            self._looked = looked
+        return False
 
     def checkpoint(self) -> bool:
-        """Move the entry to the acknowledged offset, with the fingerprint that belongs to it; whether that could be done."""
+        """Move the entry to the acknowledged offset, with the fingerprint that belongs to it; whether that could be done.
+
+        Not where the content has changed: what was acknowledged was of another than would be fingerprinted. ``check``
+        makes this harvester a truncated one then, whose fingerprint does not matter any more.
+        """
         entry, descriptor = self.entry, self.reader.descriptor
-        try:
-            if not self.truncated and self.changed():
-                self.truncated = self.final = True
-            if not self.truncated:
+        if not self.truncated:
+            try:
                 taken = Fingerprint.take(descriptor, self.acknowledged)
-                entry.prefix_length, entry.prefix, entry.tail = taken.prefix_length, taken.prefix, taken.tail
-        except OSError as error:
-            log.debug("%s: no fingerprint: %s", self.path, error)
-            return False
+                if self.changed():
+                    return False
+            except OSError as error:
+                log.debug("%s: no fingerprint: %s", self.path, error)
+                return False
+            entry.prefix_length, entry.prefix, entry.tail = taken.prefix_length, taken.prefix, taken.tail
         entry.offset = self.acknowledged
         return True
 
-    def close(self) -> os.stat_result:
-        """Close the file; what it was at that moment."""
-        status = os.fstat(self.reader.descriptor)
+    def close(self) -> None:
+        """Close the file."""
         os.close(self.reader.descriptor)
         self.entry.open = False
-        return status
 
 
 def fingerprint(entry: Entry) -> Fingerprint:
@@ -157,7 +176,8 @@ class Harvest:
         """
         found, unreadable = self._discovery.scan()
         troubles = dict(unreadable)
-        open_files = {(h.entry.device, h.entry.inode): h for h in self.harvesters if not h.final}
+        # One that an earlier look missed, because it was being renamed, is taken up again.
+        open_files = {(h.entry.device, h.entry.inode): h for h in self.harvesters if not h.truncated}
         present = set()
         self._early.clear()
         for file in found:
@@ -165,13 +185,16 @@ class Harvest:
             present.add(node)
             harvester = open_files.get(node)
             if harvester is not None:
-                harvester.path = harvester.entry.path = file.path
+                harvester.path = harvester.entry.path = file.shown
+                harvester.final = False
             elif self._asleep.get(node) != (file.size, file.modified):
                 self._asleep.pop(node, None)
                 try:
                     opened = self._open(file, partial=partial)
                 except OSError as error:
                     troubles[file.path] = _reason(error)
+                except StateError as error:
+                    troubles[file.path] = f"cannot be begun: {error}"
                 else:
                     if isinstance(opened, str):
                         troubles[file.path] = opened
@@ -183,6 +206,8 @@ class Harvest:
             # A look that failed is no proof that a file is gone.
             if node not in present and harvester.path not in troubles:
                 harvester.final = True
+        for node in self._asleep.keys() - present:
+            del self._asleep[node]
         for path, reason in troubles.items():
             if self.unreadable.get(path) != reason:
                 log.warning("%s %s", path, reason)
@@ -192,7 +217,12 @@ class Harvest:
         """Look whether a file was truncated or written anew, or one that was too short has grown: a scan opens it then."""
         found = any(_size(path) != size for path, size in self._early.items())
         for harvester in self.harvesters:
-            if not harvester.truncated and harvester.changed():
+            try:
+                changed = not harvester.truncated and harvester.changed()
+            except OSError as error:
+                harvester.troubled(f"cannot be looked at: {error.strerror}")
+                continue
+            if changed:
                 log.info("%s was truncated or replaced: it is read from its beginning", harvester.path)
                 harvester.truncated = harvester.final = found = True
         return found
@@ -202,17 +232,27 @@ class Harvest:
         now = time.monotonic()
         for harvester in list(self.harvesters):
             idle = now - harvester.quiet_since
-            if harvester.reader.pending or harvester.entry.offset < harvester.reader.position:
+            finished = harvester.final and (harvester.truncated or idle > GONE_AFTER)
+            if not finished and idle <= self._close_inactive:
                 continue
-            if harvester.final and (harvester.truncated or idle > GONE_AFTER):
-                status = harvester.close()
-                self.harvesters.remove(harvester)
-                if harvester.truncated or status.st_nlink == 0:
+            try:
+                if (
+                    harvester.reader.pending
+                    or harvester.entry.offset < harvester.reader.position
+                    or not harvester.at_end()
+                ):
+                    continue
+                status = os.fstat(harvester.reader.descriptor)
+                if finished and (harvester.truncated or status.st_nlink == 0):
                     self._registry.forget(harvester.entry)
-            elif idle > self._close_inactive:
-                status = harvester.close()
-                self.harvesters.remove(harvester)
-                self._asleep[status.st_dev, status.st_ino] = (status.st_size, status.st_mtime)
+            except (OSError, StateError) as error:
+                harvester.troubled(f"cannot be closed: {error}")
+                continue
+            harvester.close()
+            self.harvesters.remove(harvester)
+            if not finished:
+                # As far as it was read: what has been written since wakes it.
+                self._asleep[status.st_dev, status.st_ino] = (harvester.reader.end, status.st_mtime)
 
     def close(self) -> None:
         """Close every file."""
@@ -228,11 +268,10 @@ class Harvest:
             head = os.pread(descriptor, PREFIX, 0)
             reason = _not_text(head)
             if reason is None and head and (partial or b"\n" in head or len(head) == PREFIX):
-                entry = self._recognise(descriptor, status, file.path, head)
+                entry = self._recognise(descriptor, status, file, head)
                 if isinstance(entry, str):
                     os.close(descriptor)
                     return entry
-                entry.open = True
                 reader = Reader(
                     descriptor,
                     self._framer,
@@ -240,28 +279,65 @@ class Harvest:
                     forced=self._registry.cuts(entry),
                     limit=self._limit,
                 )
-                return Harvester(file.path, entry, reader, id_seed(self._host_id, entry.salt, entry.key))
+                entry.open = True
+                return Harvester(file.shown, entry, reader, id_seed(self._host_id, entry.salt, entry.key))
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
         return reason
 
-    def _recognise(self, descriptor: int, status: os.stat_result, path: str, head: bytes) -> Entry | str:
-        """The entry of the open file: by inode and content; a new one where either does not hold (invariant 4)."""
+    def _recognise(self, descriptor: int, status: os.stat_result, file: Found, head: bytes) -> Entry | str:
+        """The entry of the open file, by its content; inode and name are hints (invariant 4). A new one where none is.
+
+        A file that was copied or restored has another inode, and another device after some reboots. It is taken for the
+        one whose place is empty now, unless the content might be chance: rather twice than lost.
+        """
         key = first_line_key(head)
+        elsewhere = []
         for entry in self._registry.entries():
-            if (entry.device, entry.inode) != (status.st_dev, status.st_ino):
-                continue
-            if fingerprint(entry).matches(descriptor) if entry.offset else entry.key == key:
+            here = (entry.device, entry.inode) == (status.st_dev, status.st_ino)
+            if not here:
+                elsewhere.append(entry)
+            elif fingerprint(entry).matches(descriptor):
                 if entry.open:
                     return "is read by another input already: name it in one of them only"
-                entry.path = path
+                entry.path = file.shown
                 return entry
-            if not entry.open:
+            elif not entry.open:
                 # An inode has one content: what was there is gone, and must not be taken for it some day.
                 self._registry.forget(entry)
-        return self._registry.register(key=key, path=path, device=status.st_dev, inode=status.st_ino)
+        for entry in elsewhere:
+            if entry.key == key and not entry.open and _left(entry) and _surely(fingerprint(entry), descriptor):
+                entry.device, entry.inode, entry.path = status.st_dev, status.st_ino, file.shown
+                return entry
+        return self._registry.register(
+            key=key,
+            path=file.shown,
+            device=status.st_dev,
+            inode=status.st_ino,
+            prefix_length=len(head),
+            prefix=digest(head),
+        )
+
+
+def _left(entry: Entry) -> bool:
+    """Whether the file of an entry is no longer where it was."""
+    try:
+        status = os.stat(entry.path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) != (entry.device, entry.inode)
+
+
+def _surely(known: Fingerprint, descriptor: int) -> bool:
+    """Whether the content proves that it is the same file: two kilobytes of it, and lines that are not all alike."""
+    if known.offset <= PREFIX + TAIL or not known.matches(descriptor):
+        return False
+    lines = os.pread(descriptor, TAIL, known.offset - TAIL).splitlines()[1:]
+    return len(lines) == len(set(lines))
 
 
 def _size(path: str) -> int:

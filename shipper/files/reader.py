@@ -83,7 +83,8 @@ class Reader:
                 cuts = [cut for cut in self._framer.cuts(lines) if cut < len(buffer)] + [len(buffer)]
             else:
                 cuts = self._framer.cuts(buffer[:whole] if whole < len(buffer) else buffer) if whole else []
-            block = self._bounded(buffer, cuts) if len(buffer) > self._limit else self._block(buffer, cuts)
+            whole_events = len(buffer) <= self._limit and not self._inside
+            block = self._block(buffer, cuts) if whole_events else self._bounded(buffer, cuts)
             if block is not None:
                 return block
 
@@ -119,6 +120,15 @@ class Reader:
         inside = self._inside
         for end in [*cuts, len(buffer)]:
             while end - begin > self._limit:
+                # A whole event may stand in front of a line that has not come to its end.
+                begun = self._framer.cuts(buffer[begin : begin + self._limit] + b"\n")
+                if begun and begun[0] <= self._limit:
+                    if inside:
+                        partial.add(len(bounded))
+                        inside = False
+                    begin += begun[0]
+                    bounded.append(begin)
+                    continue
                 begin = _boundary(buffer, begin, begin + self._limit)
                 partial.add(len(bounded))
                 bounded.append(begin)

@@ -167,6 +167,16 @@ class ElasticsearchOutput(Output):
             raise RefusedError(f"{self.name}: this is not Elasticsearch{hint}: check output.elasticsearch.hosts")
         self.version = str(version.get("number", ""))
 
+    def get(self, path: str) -> dict[str, Any]:
+        """The cluster's answer to a question, a JSON object. Raises as ``check`` does."""
+        status, _, answer = self._request("GET", path)
+        if status == 403:
+            reason = _reason_of(_parsed(answer).get("error"), "it is forbidden")
+            raise RefusedError(f"{self.name}: the user or key may not ask for {path.partition('?')[0]}: {reason}")
+        if status != 200:
+            self._raise_for(status, answer)
+        return _parsed(answer)
+
     def send(self, batch: Batch) -> Outcomes:
         """One bulk request, to one node."""
         if not batch.count:

@@ -72,6 +72,7 @@ class FileOutput(Output):
             finally:
                 os.close(folder)
         except OSError as error:
+            self.close()
             raise RefusedError(f"{self._path} cannot be opened: {error.strerror}: check output.file.path") from error
         return self._descriptor
 

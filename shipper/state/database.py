@@ -18,7 +18,7 @@ VERSION = 1
 
 _SCHEMA = """
 CREATE TABLE files (
-    file          INTEGER PRIMARY KEY,
+    file          INTEGER PRIMARY KEY AUTOINCREMENT,
     output        TEXT NOT NULL,      -- acknowledged by whom: another output has its own offsets
     key           BLOB NOT NULL,      -- hash of the first line, see files/identity.py
     salt          INTEGER NOT NULL,   -- tells files with the same key apart
@@ -47,8 +47,9 @@ CREATE TABLE rejects (
     output        TEXT NOT NULL,
     status        INTEGER NOT NULL,
     reason        TEXT NOT NULL,
-    id            TEXT NOT NULL UNIQUE,
-    document      BLOB NOT NULL
+    id            TEXT NOT NULL,
+    document      BLOB NOT NULL,
+    UNIQUE (output, id)
 ) STRICT;
 """
 

@@ -55,15 +55,20 @@ class Registry:
         """All that are known, oldest first."""
         return list(self._entries.values())
 
-    def register(self, *, key: bytes, path: str, device: int, inode: int) -> Entry:
-        """A file that was not known: its salt is one that no other file with this key ever had."""
+    def register(
+        self, *, key: bytes, path: str, device: int, inode: int, prefix_length: int = 0, prefix: bytes = b""
+    ) -> Entry:
+        """A file that was not known: its salt is one that no other file with this key ever had.
+
+        ``prefix`` is the digest of its first ``prefix_length`` bytes.
+        """
         with self._transaction():
             salt = self._query(
                 "INSERT INTO salts VALUES (?, ?, 1) ON CONFLICT (output, key) DO UPDATE SET next = next + 1 RETURNING next - 1",
                 self._output,
                 key,
             )[0][0]
-            entry = Entry(0, key, salt, path, device, inode, 0, b"", 0, b"")
+            entry = Entry(0, key, salt, path, device, inode, prefix_length, prefix, 0, b"")
             values = [getattr(entry, column) for column in _COLUMNS[1:]]
             marks = ", ".join("?" * len(values))
             entry.file = self._query(

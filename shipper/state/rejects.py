@@ -32,7 +32,7 @@ class Rejects:
             try:
                 self._connection.executemany(
                     "INSERT INTO rejects (at, output, status, reason, id, document) VALUES (?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (id) DO UPDATE SET at = excluded.at, status = excluded.status, reason = excluded.reason",
+                    " ON CONFLICT (output, id) DO UPDATE SET at = excluded.at, status = excluded.status, reason = excluded.reason",
                     [(at, output, status, reason, key, document) for key, status, reason, document in rows],
                 )
             except sqlite3.Error as error:

@@ -8,7 +8,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import uuid
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import orjson
 import pytest
@@ -53,12 +57,7 @@ def test_the_store_has_every_event_once(tmp_path):
     write_log(tmp_path / "a.log")
     killed = ship_with_kills([str(tmp_path / "a.log"), "-E", "output.store.bulk_max_bytes=64KiB"], tmp_path / "home", 1)
     assert killed > 0
-    documents = []
-    for partition in sorted((tmp_path / "home/store").glob("*.db")):
-        with sqlite3.connect(partition) as connection:
-            documents += [orjson.loads(row[0]) for row in connection.execute("SELECT source FROM documents")]
-        connection.close()
-    check(documents, doubles=False)
+    check(list(stored(tmp_path / "home/store")), doubles=False)
 
 
 def test_a_file_has_every_event_at_least_once(tmp_path):
@@ -77,3 +76,53 @@ def check(documents, *, doubles):
         assert "tags" not in document
         number = document["message"].removeprefix("event ")
         assert ("error" in document) == (number.isdigit() and int(number) % 10 == 0)
+
+
+def test_equal_lines_and_equal_beginnings_are_all_there_once(tmp_path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    banner = "the banner of the company, which all services have\n" * 41
+    for name in ("one", "two"):
+        (logs / f"{name}.log").write_text(banner + "".join(f"{name} {n}\n" for n in range(EVENTS)))
+    for name in ("three", "four"):
+        (logs / f"{name}.log").write_text("the same\n" * EVENTS)
+    arguments = [f"{logs}/*.log", "--pipeline", "none", "-E", "output.store.bulk_max_bytes=64KiB"]
+    assert ship_with_kills(arguments, tmp_path / "home", 3) > 0
+    messages = Counter(document["message"] for document in stored(tmp_path / "home/store"))
+    assert messages.pop("the same") == 2 * EVENTS
+    assert messages.pop(banner[:50]) == 82
+    assert messages == {f"{name} {n}": 1 for name in ("one", "two") for n in range(EVENTS)}
+
+
+@pytest.mark.integration
+def test_elasticsearch_has_every_event_once(tmp_path, elasticsearch_url):
+    write_log(tmp_path / "a.log")
+    index = f"test-{uuid.uuid4().hex[:12]}"
+    settings = {"hosts": elasticsearch_url, "index": index, "bulk_max_bytes": "64KiB"}
+    arguments = [part for name, value in settings.items() for part in ("-E", f"output.elasticsearch.{name}={value}")]
+    try:
+        assert ship_with_kills([str(tmp_path / "a.log"), *arguments], tmp_path / "home", 4) > 0
+        check(indexed(f"{elasticsearch_url}/{index}"), doubles=False)
+    finally:
+        urlopen(Request(f"{elasticsearch_url}/{index}", method="DELETE"), timeout=60).close()
+
+
+def stored(folder):
+    for partition in sorted(folder.glob("*.db")):
+        with closing(sqlite3.connect(partition)) as connection:
+            yield from (orjson.loads(row[0]) for row in connection.execute("SELECT source FROM documents"))
+
+
+def indexed(url):
+    """Every document of an index, page by page in the order of their offsets, which are all different."""
+    urlopen(Request(f"{url}/_refresh", method="POST"), timeout=60).close()
+    query = {"size": 10_000, "sort": ["log.offset"]}
+    found = []
+    while True:
+        request = Request(f"{url}/_search", orjson.dumps(query), {"content-type": "application/json"})
+        with urlopen(request, timeout=60) as answer:
+            hits = orjson.loads(answer.read())["hits"]["hits"]
+        found += [hit["_source"] for hit in hits]
+        if not hits:
+            return found
+        query["search_after"] = hits[-1]["sort"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from contextlib import contextmanager
@@ -235,3 +236,110 @@ def test_an_idle_file_is_closed_only_when_the_registry_has_its_end(settings, log
         wait_for(lambda: agent.progress().files == 0)
         [entry] = agent._registry.entries()
         assert entry.offset == 4
+
+
+def test_a_stop_is_heard_while_a_full_queue_waits_for_a_dead_output(settings, logs, down):
+    (logs / "a.log").write_text("".join(f"{n} {'x' * 1000}\n" for n in range(4000)))
+    small = settings(**{"queue.mem.bytes": "64KiB", "output.file.bulk_max_bytes": "64KiB"})
+    with Agent(small) as agent:
+        thread = threading.Thread(target=agent.run, kwargs={"patience": 0.3})
+        thread.start()
+        wait_for(lambda: agent.progress().documents.trouble)
+        thread.join(1)
+        assert thread.is_alive(), "a service waits as long as it takes"
+        agent.stop()
+        thread.join(10)
+        assert not thread.is_alive()
+    down.up.set()
+    ship(small)
+    assert len(down.taken) == 4000
+
+
+def test_files_with_the_same_beginning_and_files_of_equal_lines_are_shipped_whole(settings, logs, shipped):
+    banner = "the banner of the company, which all services have\n" * 41
+    assert len(banner) > 2048
+    for name in ("one", "two"):
+        (logs / f"{name}.log").write_text(banner + "".join(f"{name} {n}\n" for n in range(1000)))
+    for name in ("three", "four"):
+        (logs / f"{name}.log").write_text("the same\n" * 10_000)
+    ship(settings())
+    found = [each["message"] for each in shipped()]
+    assert {each for each in found if each[-1].isdigit()} == {
+        f"{name} {n}" for name in ("one", "two") for n in range(1000)
+    }
+    assert (found.count("the same"), found.count(banner[:50]), len(found)) == (20_000, 82, 22_082)
+
+
+def test_once_is_not_done_while_its_state_cannot_be_kept(settings, logs, shipped, monkeypatch):
+    def refuse(*_):
+        raise StateError("the disk is full")
+
+    (logs / "a.log").write_text("one\n")
+    with monkeypatch.context() as patched, Agent(settings()) as agent:
+        patched.setattr(agent._registry, "commit", refuse)
+        with pytest.raises(StateError, match="disk is full"):
+            agent.run(once=True)
+    ship(settings())
+    assert {each["message"] for each in shipped()} == {"one"}
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_named(settings, logs, monkeypatch):
+    (logs / "a.log").write_text("one\n")
+    with Agent(settings()) as agent, monkeypatch.context() as patched:
+
+        def fail(*_):
+            raise OSError(errno.EIO, "Input/output error")
+
+        patched.setattr("shipper.files.reader.Reader.read", fail)
+        agent.run(once=True)
+        assert agent.unreadable() == {f"{logs}/a.log": "cannot be read: Input/output error"}
+
+
+def test_what_is_rotated_away_during_an_outage_is_shipped_when_it_ends(settings, logs, down):
+    small = settings(**{"queue.mem.bytes": "64KiB", "output.file.bulk_max_bytes": "64KiB"})
+    written = []
+    with following(small) as agent:
+        for generation in range(3):
+            lines = [f"{generation} {n} {'x' * 300}" for n in range(500)]
+            (logs / "a.log").write_text("\n".join(lines) + "\n")
+            written += lines
+            wait_for(lambda generation=generation: agent.progress().files == generation + 1)
+            (logs / "a.log").rename(logs / f"a.log.{generation}")  # out of the input's paths
+        down.up.set()
+        wait_for(lambda: len(down.taken) == len(written))
+    assert sorted(down.taken) == sorted(written)
+
+
+def test_a_stop_cuts_no_event_in_two(settings, logs, down):
+    lines = [f"{n} {'x' * 300}" for n in range(5000)]
+    (logs / "a.log").write_text("\n".join(lines) + "\n")
+    small = settings(**{"queue.mem.bytes": "64KiB", "output.file.bulk_max_bytes": "64KiB"})
+    with following(small) as agent:
+        wait_for(lambda: agent.progress().documents.trouble)
+        agent.stop()
+        down.up.set()
+    assert 0 < len(down.taken) < len(lines)
+    with Agent(small) as agent:
+        assert agent.run(once=True)
+    assert down.taken == lines
+
+
+def test_a_folder_where_files_come_and_go_costs_no_core(settings, logs, shipped):
+    (logs / "a.log").write_text("one\n")
+    looks = 0
+    with following(settings()) as agent:
+        wait_for(shipped)
+        harvest = agent._inputs[0].harvest
+        scan = harvest.scan
+
+        def counted(**how):
+            nonlocal looks
+            looks += 1
+            scan(**how)
+
+        harvest.scan = counted
+        for n in range(200):
+            (logs / "b.tmp").write_text(str(n))
+            (logs / "b.tmp").unlink()
+            agent._hinted.wait(0.005)
+    assert 0 < looks < 20

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
 from parser.multiline import Lines
+from shipper.errors import StateError
 from shipper.files.discovery import Discovery
 from shipper.files.harvest import GONE_AFTER, Harvest
 from shipper.state.registry import Registry
@@ -188,16 +192,39 @@ def test_what_is_no_text_is_named_with_the_reason(harvest, logs, content, reason
     assert harvest.harvesters == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_named_and_read_once_it_is_granted(harvest, logs):
-    (logs / "a.log").write_text("one\n")
-    (logs / "a.log").chmod(0)
-    harvest.scan()
-    assert "permission denied" in harvest.unreadable[f"{logs}/a.log"]
-    (logs / "a.log").chmod(0o600)
-    harvest.scan()
-    assert harvest.unreadable == {}
-    assert list(lines(harvest).values()) == [["one"]]
+@pytest.fixture
+def open_logs():
+    """A folder that every user may enter; pytest's own are closed to the others."""
+    with tempfile.TemporaryDirectory(prefix="logs-") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@contextmanager
+def unprivileged():
+    """As a user who may not read everything: nobody, where the tests run as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_without_permission_is_named_and_read_once_it_is_granted(registry, open_logs):
+    (open_logs / "a.log").write_text("one\n")
+    (open_logs / "a.log").chmod(0)
+    with closing(Harvest(Discovery([f"{open_logs}/*.log"]), registry, Lines(), host_id="h")) as harvest:
+        with unprivileged():
+            harvest.scan()
+        assert "permission denied" in harvest.unreadable[f"{open_logs}/a.log"]
+        assert harvest.harvesters == []
+        (open_logs / "a.log").chmod(0o600)
+        harvest.scan()
+        assert harvest.unreadable == {}
+        assert list(lines(harvest).values()) == [["one"]]
 
 
 def test_a_file_that_another_input_reads_is_left_to_it(harvest, registry, logs):
@@ -222,3 +249,138 @@ def test_a_cut_that_was_made_durable_is_made_again_after_a_crash(harvest, regist
     while (read := again.read()) is not None:
         events += [read.data[begin:end] for begin, end in zip([0, *read.cuts], read.cuts, strict=False)]
     assert events == [b"one\n", block.data, b" and its end\n"]
+
+
+def test_a_file_that_one_look_missed_while_it_was_renamed_stays_the_same(harvest, registry, logs):
+    (logs / "a.log").write_text("one\n")
+    harvest.scan()
+    [harvester] = harvest.harvesters
+    lines(harvest)
+    (logs / "a.log").rename(logs / "elsewhere")
+    harvest.scan()
+    assert harvester.final
+    (logs / "elsewhere").rename(logs / "a.log.1")
+    harvest.scan()
+    assert (harvest.harvesters, harvest.unreadable, harvester.final) == ([harvester], {}, False)
+    with (logs / "a.log.1").open("a") as log:
+        log.write("two\n")
+    assert list(lines(harvest).values()) == [["two"]]
+
+
+@pytest.fixture
+def full(registry, monkeypatch):
+    """The registry while its disk is full; call it to make room."""
+
+    def refuse(*_, **__):
+        raise StateError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        for name in ("register", "cut"):
+            patched.setattr(registry, name, refuse)
+        yield patched.undo
+
+
+def test_a_file_waits_while_the_registry_cannot_take_it(harvest, logs, full):
+    (logs / "a.log").write_text("one\n")
+    harvest.scan()
+    assert "disk is full" in harvest.unreadable[f"{logs}/a.log"]
+    full()
+    harvest.scan()
+    assert harvest.unreadable == {}
+    assert list(lines(harvest).values()) == [["one"]]
+
+
+def test_an_end_that_cannot_be_made_durable_is_not_sent_yet(harvest, registry, logs, request):
+    (logs / "a.log").write_text("one\nhalf")
+    harvest.scan()
+    [harvester] = harvest.harvesters
+    lines(harvest)
+    make_room = request.getfixturevalue("full")
+    assert harvester.flush(registry, lines=False) is None
+    assert "disk is full" in harvester.trouble
+    assert (harvester.read(), harvester.trouble == "") == (None, False), "it is not read to its end yet"
+    make_room()
+    assert harvester.flush(registry, lines=False).data == b"half"
+    assert harvester.trouble == ""
+
+
+def test_a_file_is_not_closed_before_it_is_read_to_its_end(harvest, registry, logs):
+    (logs / "a.log").write_text("one\n")
+    harvest.scan()
+    lines(harvest)
+    acknowledge(harvest, registry)
+    with (logs / "a.log").open("a") as log:
+        log.write("two\n")
+    (logs / "a.log").rename(logs / "gone")
+    harvest.scan()
+    harvest.harvesters[0].quiet_since -= 1000
+    harvest.close_idle()
+    assert list(lines(harvest).values()) == [["two"]]
+
+
+def test_what_is_written_while_a_file_goes_to_sleep_wakes_it(harvest, registry, logs):
+    (logs / "a.log").write_text("one\n")
+    harvest.scan()
+    lines(harvest)
+    acknowledge(harvest, registry)
+    harvest.harvesters[0].quiet_since -= 1000
+    harvest.close_idle()
+    with (logs / "a.log").open("a") as log:
+        log.write("two\n")
+    os.utime(logs / "a.log", (1, 1))  # whatever the clock says: the size tells
+    harvest.scan()
+    assert list(lines(harvest).values()) == [["two"]]
+
+
+def test_content_that_changes_before_anything_is_acknowledged_is_noticed(harvest, logs):
+    (logs / "a.log").write_text("one\n" * 100)
+    harvest.scan()
+    lines(harvest)
+    (logs / "a.log").write_text("two\n" * 200)
+    assert harvest.check()
+    harvest.scan()
+    assert list(lines(harvest).values()) == [["two"] * 200]
+
+
+def test_a_checkpoint_never_binds_an_offset_to_other_content(harvest, registry, logs, tmp_path):
+    (logs / "a.log").write_text("one\n" * 100)
+    harvest.scan()
+    lines(harvest)
+    [harvester] = harvest.harvesters
+    (logs / "a.log").write_text("two\n" * 200)
+    harvester.acknowledged = 400
+    assert not harvester.checkpoint()
+    assert list(lines(restarted(harvest, registry, tmp_path)).values()) == [["two"] * 200]
+
+
+def numbered(count):
+    return "".join(f"line {n}\n" for n in range(count))
+
+
+def test_a_file_that_was_replaced_by_its_copy_is_read_on(harvest, registry, logs, tmp_path):
+    (logs / "a.log").write_text(numbered(500))
+    harvest.scan()
+    lines(harvest)
+    acknowledge(harvest, registry)
+    (logs / "copy").write_text(numbered(501))
+    (logs / "copy").rename(logs / "a.log")
+    assert list(lines(restarted(harvest, registry, tmp_path)).values()) == [["line 500"]]
+
+
+@pytest.mark.parametrize("content", ["same\n" * 500, "short\n"])
+def test_content_that_might_be_chance_makes_no_copy(harvest, registry, logs, tmp_path, content):
+    (logs / "a.log").write_text(content)
+    harvest.scan()
+    lines(harvest)
+    acknowledge(harvest, registry)
+    (logs / "new").write_text(content + "more\n")
+    (logs / "new").rename(logs / "a.log")
+    assert list(lines(restarted(harvest, registry, tmp_path)).values()) == [(content + "more").split()]
+
+
+def test_a_name_that_is_no_utf8_is_read_all_the_same(harvest, logs):
+    with open(os.fsencode(logs) + b"/a\xff.log", "w") as log:
+        log.write("one\n")
+    harvest.scan()
+    assert list(lines(harvest).values()) == [["one"]]
+    assert harvest.harvesters[0].path == f"{logs}/a\N{REPLACEMENT CHARACTER}.log"

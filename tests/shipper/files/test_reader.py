@@ -126,3 +126,11 @@ def test_an_event_over_the_limit_is_cut_between_lines(log):
 def test_a_last_line_without_newline_that_begins_an_event_is_one_of_its_own(log):
     append(log, b"1 a\n\tat b\n2 c")
     assert read_all(log.fileno(), Starts(rb"\d"))[0] == [10, 13]
+
+
+def test_what_stands_before_a_line_over_the_limit_is_whole_and_all_its_pieces_are_flagged(log):
+    append(log, b"1 a\n2 " + b"x" * 200 + b"\n3 b\n")
+    cuts, partial = read_all(log.fileno(), Starts(rb"\d"), limit=60)
+    assert cuts == [4, 64, 124, 184, 207, 211]
+    assert partial == {64, 124, 184, 207}
+    assert read_all(log.fileno(), Starts(rb"\d"), 184, limit=60) == ([207, 211], {207})

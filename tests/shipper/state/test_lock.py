@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -20,3 +21,14 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=r"file/shipper\.lock: cannot be written"):
         Lock(tmp_path / "file")
+
+
+def test_on_a_full_disk_it_locks_all_the_same(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    lock = Lock(tmp_path)
+    with pytest.raises(StateError, match="in use by another shipper"):
+        Lock(tmp_path)
+    lock.release()
