@@ -7,12 +7,13 @@ interpreted while events pass through it.
 An event that a filter or a condition cannot deal with (Logstash would drop it, or its worker would die) is kept as
 it is at that point and tagged ``_filtererror``; the events beside it are not touched.
 
-A watchdog that stops a pattern that runs away must raise a ``BaseException``: it passes through, an ``Exception``
-would be taken for the event's own fault. The list of events is then changed up to where it was.
+A pattern that runs away is stopped by a ``Watchdog`` around the call: the filter, or where it has no tag for that the
+event, is tagged ``_groktimeout``, and the events beside it are not touched.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,15 +26,18 @@ from parser.filters import FILTERS, Filter
 from parser.filters.options import Context, Options, to_value
 from parser.logstash import ast, grammar
 from parser.logstash.conditions import ConditionCompiler
+from parser.logstash.creation import create
 from parser.logstash.event import tag
+from parser.watchdog import DEFAULT, MatchTimeoutError, Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from parser.logstash.event import Event
 
 ERROR_TAG: Final = "_filtererror"
+TIMEOUT_TAG: Final = "_groktimeout"
 _ECS: Final = ("disabled", "v1", "v8")
 
 
@@ -59,13 +63,16 @@ class Pipeline:
     """A compiled pipeline.
 
     ``statements`` is what it does; ``touches`` the top-level fields that it may change, ``None`` for any;
-    ``source`` the Python that it became.
+    ``timeout`` the seconds that one event may take in it, ``None`` for no limit: the least ``timeout_millis`` of its
+    filters, 1 s where they have none; ``source`` the Python that it became.
     """
 
     def __init__(self, statements: tuple[Statement, ...], context: Context) -> None:
         self.statements = statements
         self.context = context
         self.touches = _touches(statements)
+        limit = min(_limits(statements), default=DEFAULT)
+        self.timeout = limit if math.isfinite(limit) else None
         code = Code()
         _emit_pipeline(code, statements, context)
         self.source = code.source
@@ -164,8 +171,21 @@ class Pipeline:
         return sorted(path.stem for path in bundled("pipeline").glob("*.conf"))
 
     def run(self, events: list[Event]) -> list[Event]:
-        """Run the events through the pipeline; dropped ones are missing from the result."""
-        return [event for event in self.transform(events) if event is not None]
+        """Run the events through the pipeline; dropped ones are missing from the result.
+
+        As when Logstash makes an event, a text in ``@timestamp`` becomes an instant first, and what cannot be a time, or
+        tags, is moved to ``_@timestamp`` and ``_tags``. An event that takes longer than ``timeout`` is stopped and tagged.
+        """
+        ready = [create(event, self.context.now) for event in events]
+        return [event for event in self.transform_guarded(ready) if event is not None]
+
+    def transform_guarded(self, events: list[Event], seconds: float | None = None) -> list[Event | None]:
+        """``transform``, where an event that takes longer than ``seconds`` (by default ``timeout``) is stopped and tagged.
+
+        In the main thread; in another one it is ``transform`` and no more. See ``parser.watchdog``.
+        """
+        with Watchdog(self.timeout if seconds is None else seconds):
+            return self.transform(events)
 
 
 def _context(
@@ -238,18 +258,32 @@ def _touches(statements: Iterable[Statement]) -> frozenset[str] | None:
     return frozenset(found)
 
 
+def _limits(statements: Iterable[Statement]) -> Iterator[float]:
+    for statement in statements:
+        if isinstance(statement, If):
+            for arm in statement.arms:
+                yield from _limits(arm.statements)
+        elif statement.limit is not None:
+            yield statement.limit
+
+
 def _emit_pipeline(code: Code, statements: tuple[Statement, ...], context: Context) -> None:
     conditions = ConditionCompiler(code, context.environment, context.file)
-    code.namespace["tag"] = tag
+    code.namespace |= {"tag": tag, "MatchTimeoutError": MatchTimeoutError}
     with code.block("def transform(events):"):
         code.line("out = []")
         code.line("append = out.append")
-        with code.block("for e in events:"):
-            with code.block("try:"):
-                _emit(code, statements, conditions)
-            with code.block("except Exception:"):
-                code.line(f"tag(e, {ERROR_TAG!r})")
-            code.line("append(e)")
+        with code.block("while len(out) < len(events):"):
+            with code.block("try:"), code.block("for e in events[len(out) :]:"):
+                with code.block("try:"):
+                    _emit(code, statements, conditions)
+                with code.block("except Exception:"):
+                    code.line(f"tag(e, {ERROR_TAG!r})")
+                code.line("append(e)")
+            with code.block("except MatchTimeoutError:"):
+                # The event that is not done is the one at fault; the others follow.
+                code.line("append(events[len(out)])")
+                code.line(f"tag(out[-1], {TIMEOUT_TAG!r})")
         code.line("return out")
 
 
@@ -267,4 +301,4 @@ def _emit(code: Code, statements: Iterable[Statement], conditions: ConditionComp
                 _emit(code, arm.statements, conditions)
 
 
-__all__ = ["ERROR_TAG", "Arm", "If", "Pipeline", "Statement"]
+__all__ = ["ERROR_TAG", "TIMEOUT_TAG", "Arm", "If", "Pipeline", "Statement"]

@@ -9,6 +9,7 @@ three digits of fraction stands for, and only puts the digits behind it.
 from __future__ import annotations
 
 import calendar
+import math
 import re
 import zoneinfo
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -337,9 +338,11 @@ def _unix(value: object) -> Timestamp:
 
 
 def _unix_ms(value: object) -> Timestamp:
-    if isinstance(value, str) and not re.fullmatch(r"[+-]?\d+", value, re.ASCII):
-        raise TimestampTextError(f"{value!r} is not a number of milliseconds")
-    return from_millis(int(str(value)) if isinstance(value, str) else int(value))  # type: ignore[call-overload]
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value, re.ASCII):
+        return from_millis(int(value))
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return from_millis(int(value))
+    raise TimestampTextError(f"{value!r} is not a number of milliseconds")
 
 
 def _tai64n(value: object) -> Timestamp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -9,6 +10,7 @@ from parser.logstash import event as fields
 from parser.logstash.fieldref import FieldReferenceError, parse_reference
 from parser.logstash.sprintf import Template
 from parser.logstash.text import ruby_text
+from parser.watchdog import DEFAULT, MatchTimeoutError
 
 if TYPE_CHECKING:
     from parser.codegen import Code
@@ -25,6 +27,8 @@ class Filter(ABC):
     """
 
     name: ClassVar[str]
+    limit: float | None = None
+    """Seconds that one event may take; ``None`` where the filter does not say."""
 
     def __init__(self, options: Options) -> None:
         self.line = options.plugin.line
@@ -156,6 +160,19 @@ def top_level(reference: str) -> str:
         return parse_reference(reference)[0]
     except FieldReferenceError:
         return reference
+
+
+def emit_timeout(code: Code, tag: str, done: str) -> None:
+    """Write what happens when the watchdog stops the ``try`` block before: the event is tagged, ``done`` is ``None``."""
+    with code.block(f"except {code.constant('MatchTimeoutError', MatchTimeoutError)}:"):
+        code.line(f"{done} = None")
+        emit_tags(code, (tag,))
+
+
+def read_limit(options: Options) -> float:
+    """The option ``timeout_millis`` in seconds; one second where it is not given, no limit for 0."""
+    millis = options.number("timeout_millis", DEFAULT * 1000)
+    return millis / 1000 if millis > 0 else math.inf
 
 
 def emit_tags(code: Code, tags: tuple[str, ...]) -> None:

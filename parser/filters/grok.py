@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
 from parser.errors import GrokError
-from parser.filters.base import Filter, emit_tags
+from parser.filters.base import Filter, emit_tags, emit_timeout, read_limit
 from parser.grok import Capture, Expression, compile_expression, load_dictionary
 from parser.grok.values import CONVERSIONS, to_integer
 from parser.logstash import event as fields
@@ -46,8 +46,8 @@ class GrokFilter(Filter):
         self.named_captures_only = options.boolean("named_captures_only", default=True)
         self.overwrite = frozenset(options.strings("overwrite"))
         self.tag_on_failure = options.strings("tag_on_failure", ("_grokparsefailure",))
-        self.tag_on_timeout = options.string("tag_on_timeout", "_groktimeout")
-        self.timeout_millis = options.number("timeout_millis", 30000)
+        self.tag_on_timeout = options.string("tag_on_timeout", "_groktimeout") or ""
+        self.limit = read_limit(options)
         self.timeout_scope = options.one_of("timeout_scope", ("pattern", "event"), "pattern")
         ecs = options.one_of("ecs_compatibility", ("disabled", "v1", "v8"), options.context.ecs_compatibility)
         target = options.string("target")
@@ -92,10 +92,10 @@ class GrokFilter(Filter):
         if self.break_on_match and len(self.matches) == 1 and not self.keep_empty_captures:
             self._emit_inline(code)
             return
-        with code.block(f"if {code.constant('grok', self._run)}(e):"):
-            self.emit_success(code)
-        with code.block("else:"):
-            emit_tags(code, self.tag_on_failure)
+        done = code.local("ok")
+        with code.block("try:"):
+            code.line(f"{done} = {code.constant('grok', self._run)}(e)")
+        self._emit_end(code, done)
 
     # The usual way, inline.
 
@@ -103,25 +103,26 @@ class GrokFilter(Filter):
         _, path, expressions = self.matches[0]
         text, done = code.local("v"), code.local("ok")
         code.line(f"{text} = {code.read(path)}")
-        inline = [expression for expression in expressions if self._inlines(expression)]
-        if len(inline) < len(expressions):
-            code.line(f"{done} = {code.constant('grok', self._run)}(e)")
-        else:
-            with code.block(f"if type({text}) is str:"):
-                with code.block("try:"):
-                    self._emit_expressions(code, expressions, text, done)
-                with code.block(f"except {code.constant('FieldSetError', fields.FieldSetError)}:"):
-                    code.line(f"{done} = False")
-            with code.block("else:"):
+        with code.block("try:"):
+            if not all(self._inlines(expression) for expression in expressions):
                 code.line(f"{done} = {code.constant('grok', self._run)}(e)")
+            else:
+                with code.block(f"if type({text}) is str:"):
+                    self._emit_expressions(code, expressions, text, done)
+                with code.block("else:"):
+                    code.line(f"{done} = {code.constant('grok', self._run)}(e)")
+        with code.block(f"except {code.constant('FieldSetError', fields.FieldSetError)}:"):
+            code.line(f"{done} = False")
+        self._emit_end(code, done)
+
+    def _emit_end(self, code: Code, done: str) -> None:
+        """What follows the ``try`` block that sets ``done``; a match that was stopped is no success and no failure."""
+        emit_timeout(code, self.tag_on_timeout, done)
         if self.decorates:
             with code.block(f"if {done}:"):
                 self.emit_success(code)
-            with code.block("else:"):
-                emit_tags(code, self.tag_on_failure)
-        else:
-            with code.block(f"if not {done}:"):
-                emit_tags(code, self.tag_on_failure)
+        with code.block(f"if {done} is False:"):
+            emit_tags(code, self.tag_on_failure)
 
     def _inlines(self, expression: Expression) -> bool:
         paths = [self.target + capture.path for capture in expression.captures]

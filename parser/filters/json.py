@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from parser.filters.base import Filter
 from parser.logstash import event as fields
+from parser.logstash.creation import TIMESTAMP_TAG, instant
 from parser.logstash.fieldref import FieldReferenceError, parse_reference
 from parser.logstash.text import ruby_text
-from parser.timestamps import Timestamp, TimestampTextError, compile_matcher, zone
+from parser.timestamps import TimestampTextError
 
 if TYPE_CHECKING:
     from parser.codegen import Code
     from parser.filters.options import Options
     from parser.logstash.event import Event
 
-_FINE_FRACTION: Final = re.compile(r"[.,](\d{4,})")
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_FALLBACK_TAG: Final = "_timestampparsefailure"
 
 
 class JsonFilter(Filter):
@@ -39,7 +39,6 @@ class JsonFilter(Filter):
             self.target = parse_reference(target) if target else None
         except FieldReferenceError as error:
             options.fail(str(error))
-        self._read_time = compile_matcher("ISO8601")
 
     def emit(self, code: Code) -> None:
         """Write the filter into the code."""
@@ -77,30 +76,28 @@ class JsonFilter(Filter):
         return True
 
     def _merge(self, event: Event, parsed: dict[str, Any]) -> None:
-        instant = parsed.pop("@timestamp", None)
+        time = parsed.pop("@timestamp", None)
         if "tags" in parsed and not _are_tags(parsed["tags"]):
             raise fields.FieldSetError("tags takes a string or a list of strings")
         event.update(parsed)
-        if instant is None:
+        if time is None:
             return
         try:
-            event["@timestamp"] = _with_nanos(instant, self._read_time(instant, zone("UTC")))
+            event["@timestamp"] = instant(time)
         except TimestampTextError:
-            event["_@timestamp"] = instant
-            fields.tag(event, _FALLBACK_TAG)
+            event["_@timestamp"] = _decimal_text(time) if isinstance(time, float) else ruby_text(time)
+            fields.tag(event, TIMESTAMP_TAG)
 
     def _fail(self, event: Event) -> None:
         for name in self.tag_on_failure:
             fields.tag(event, name)
 
 
-def _with_nanos(text: str, instant: Timestamp) -> Timestamp:
-    """Logstash keeps what a JSON text has beyond milliseconds, in groups of three digits."""
-    fraction = _FINE_FRACTION.search(text)
-    if fraction is None:
-        return instant
-    digits = fraction[1][:9]
-    return Timestamp(f"{instant[:-4]}{digits.ljust(-(-len(digits) // 3) * 3, '0')}Z")
+def _decimal_text(value: float) -> str:
+    """A number with a fraction as Ruby's ``BigDecimal`` writes it, ``0.15e1``: that is what Logstash makes of one in JSON."""
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    assert isinstance(exponent, int)
+    return f"{'-' if sign else ''}0.{''.join(map(str, digits))}e{exponent + len(digits)}"
 
 
 def _are_tags(value: Any) -> bool:

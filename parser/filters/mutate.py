@@ -54,6 +54,9 @@ class MutateFilter(Filter):
             (self._path(options, field, "convert"), ruby_text(kind)) for field, kind in options.pairs("convert")
         )
         self.substitutions = self._substitutions(options)
+        self.text_changes = tuple(
+            (self._path(options, field, name), name) for name in TEXT_CHANGES for field in options.strings(name)
+        )
         self.splits = self._separated(options, "split")
         self.joins = self._separated(options, "join")
         self.merges = tuple(
@@ -85,7 +88,7 @@ class MutateFilter(Filter):
                 self._add(_gsub(path, needle, replacement), path)
             except DialectError as error:
                 options.fail(f"'gsub' has the pattern {needle!r}, which is none: {error.message}", "gsub")
-        for name, change in _TEXT_CHANGES.items():
+        for name, change in TEXT_CHANGES.items():
             for field in options.strings(name):
                 path = self._path(options, field, name)
                 self._add(_change_text(path, change), path)
@@ -393,7 +396,7 @@ _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
     "string": _string,
     "boolean": _boolean,
 }
-_TEXT_CHANGES: Final[dict[str, Callable[[str], str]]] = {
+TEXT_CHANGES: Final[dict[str, Callable[[str], str]]] = {
     "uppercase": str.upper,
     "capitalize": _capitalize,
     "lowercase": _lowercase,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from parser.grok.dialect import Pattern
     from parser.grok.dictionary import Dictionary
+    from parser.grok.references import Expanded
 
 _REFERENCE_PARTS = re.compile(r"\[([^\[\],]+)\]")
 
@@ -39,6 +40,8 @@ class Capture:
 class Expression:
     """A compiled expression. ``match`` is the quickest way to a match object, or ``None``; see ``anchored``.
 
+    ``expanded`` is the source with definitions in place of references, still in Oniguruma's syntax.
+
     ``captures`` come in Logstash's order: by the full names ``PATTERN:field:type``, in order of first appearance; a
     field may come more than once.
     """
@@ -48,6 +51,7 @@ class Expression:
     captures: tuple[Capture, ...]
     anchored: bool
     match: Callable[[str], Any] = field(repr=False)
+    expanded: Expanded = field(repr=False)
 
 
 def compile_expression(
@@ -83,7 +87,7 @@ def compile_expression(
     if done.by_line and not done.anchored:
         find = _at_line_starts(done.pattern)
     match = _last_captures(find) if done.calls else find
-    return Expression(source, done.pattern, captures, done.anchored, match)
+    return Expression(source, done.pattern, captures, done.anchored, match, expanded)
 
 
 def _capture(full_name: str, groups: tuple[int, ...]) -> Capture:

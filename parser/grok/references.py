@@ -29,11 +29,31 @@ _WITH_DEFINITION = (
 _MOST = 10_000  # references in one expression, the limit of jls-grok
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference that was replaced: ``text[begin:end]`` of the expanded expression stands for it.
+
+    ``written`` is the reference itself, which stood at ``offset`` of the definition of ``pattern`` (``None``: the
+    expression); ``name`` is what it names.
+    """
+
+    name: str
+    written: str
+    pattern: str | None
+    offset: int
+    begin: int
+    end: int
+
+
 @dataclass(slots=True)
 class Expanded:
-    """An expression without references. ``locate`` finds out where a character of it came from."""
+    """An expression without references. ``locate`` finds out where a character of it came from.
+
+    ``references`` are all that were replaced, each behind those in its definition.
+    """
 
     text: str = ""
+    references: list[Reference] = field(default_factory=list)
     _starts: list[int] = field(default_factory=list)
     _origins: list[tuple[str | None, int]] = field(default_factory=list)
 
@@ -108,9 +128,11 @@ class _Expansion:
             raise CircularPatternError(f"a definition leads back to itself: {circle}", pattern=pattern, position=start)
         captured = found["name"]
         opening = "(?:" if self._named_only and ":" not in captured else f"(?<{captured}>"
+        begin = self._length
         self._literal(opening, pattern, start)
         self.add(definition, name, (*path, name))
         self._literal(")", pattern, start)
+        self.result.references.append(Reference(name, found[0], pattern, start, begin, self._length))
 
 
 def _next_reference(source: str, at: int) -> re.Match[str] | regex.Match[str] | None:

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Template:
     """A compiled template.
 
-    ``source`` is its text; ``constant`` is true if nothing in it is replaced. ``paths`` are the fields it reads.
+    ``source`` is its text; ``constant`` is true if nothing in it is replaced. ``field`` is the path of the field that
+    is all of it, as in ``%{[log][level]}``, or ``None``.
     """
 
-    __slots__ = ("_parts", "constant", "paths", "source")
+    __slots__ = ("_parts", "constant", "field", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -42,7 +43,7 @@ class Template:
             position = end + len(closing)
         if position < len(source) or not self._parts:
             self._parts.append(source[position:])
-        self.paths = tuple(paths)
+        self.field = paths[0] if paths and len(self._parts) == 1 else None
         self.constant = all(isinstance(part, str) for part in self._parts)
 
     @staticmethod
