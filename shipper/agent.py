@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from parser import Pipeline
 from parser.multiline import DEFAULT, PRESETS, framer
+from parser.watchdog import Watchdog
 from shipper import __version__, host
 from shipper.delivery.encoder import Encoder, Encodings
 from shipper.delivery.ledger import Ledger
@@ -107,6 +108,8 @@ class Agent:
         self._batch = _Builder()
         enabled = [each for each in settings.inputs if each.enabled]
         pipelines = [_pipeline(each) for each in enabled]
+        limits = [pipeline.timeout for pipeline in pipelines if pipeline and pipeline.timeout]
+        self._watchdog = Watchdog(min(limits, default=None))
         with contextlib.ExitStack() as opened:
             opened.callback(Lock(settings.path_data).release)
             self._registry = Registry(settings.path_data / "state.db", _target(settings))
@@ -171,6 +174,7 @@ class Agent:
         self._patience, self._waited_for = patience, once
         self._moved = (0, time.monotonic())
         with contextlib.ExitStack() as running:
+            running.enter_context(self._watchdog)
             if not once:
                 from shipper.files.watch import Watch  # noqa: PLC0415 - threads that a one-shot run has no use for
 

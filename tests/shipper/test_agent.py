@@ -343,3 +343,14 @@ def test_a_folder_where_files_come_and_go_costs_no_core(settings, logs, shipped)
             (logs / "b.tmp").unlink()
             agent._hinted.wait(0.005)
     assert 0 < looks < 20
+
+
+def test_a_pattern_that_runs_away_holds_up_neither_the_agent_nor_other_events(settings, logs, shipped, tmp_path):
+    (tmp_path / "slow.conf").write_text(
+        r'filter { grok { match => { "message" => "^(?<x>(a|aa)+)$" } timeout_millis => 100 } }'
+    )
+    (logs / "a.log").write_text("aaa\n" + "a" * 60 + "!\naa\n")
+    ship(settings(input={"pipeline": str(tmp_path / "slow.conf")}))
+    assert [each.get("x") for each in shipped()] == ["aaa", None, "aa"]
+    assert [each.get("tags") for each in shipped()] == [None, ["_groktimeout"], None]
+    assert shipped()[1]["message"] == "a" * 60 + "!"
