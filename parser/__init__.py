@@ -13,6 +13,7 @@ from parser.errors import (
     UnknownPatternError,
 )
 from parser.grok import Grok
+from parser.multiline_codec import Multiline
 from parser.pipeline import Pipeline
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "DialectError",
     "Grok",
     "GrokError",
+    "Multiline",
     "ParserError",
     "Pipeline",
     "PipelineConfigError",
