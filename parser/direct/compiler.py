@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from parser.codegen import Code
 from parser.direct import symbols
 from parser.direct.conditions import answer
-from parser.direct.output import Memory, template
+from parser.direct.output import Memory, Seconds, Writer
 from parser.direct.symbols import Const, Encoded, Items, NotDirectError, Symbol, Text, Tree
 from parser.filters import DateFilter, Filter, GrokFilter, MutateFilter
 from parser.filters.base import static_path
@@ -16,6 +16,7 @@ from parser.logstash.fieldref import FieldReferenceError
 from parser.logstash.regexes import certain_groups, recurring_groups
 from parser.pipeline import If
 from parser.timestamps import MILLIS
+from parser.watchdog import MatchTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from parser.pipeline import Statement
 
 _MOST_FORKS: Final = 16
+_MILLIS: Final = {text: end.encode() for text, end in MILLIS.items()}
 
 
 class Direct(Protocol):
@@ -34,15 +36,16 @@ class Direct(Protocol):
     def __call__(self, raws: Sequence[bytes], offsets: Sequence[int], path: bytes, now: bytes) -> list[bytes | None]:
         """The JSON of each event, ``None`` where it has to take the general way.
 
-        ``raws`` are the events' bytes, ``offsets`` their places in the file; ``path`` and ``now`` are the JSON of the
-        file's path and of the moment that stands for ``@timestamp`` where the pipeline sets none.
+        ``raws`` are the events' bytes (not empty), ``offsets`` their places in the file; ``path`` and ``now`` are the
+        JSON of the file's path and of the moment that stands for ``@timestamp`` where the pipeline sets none.
         """
 
 
 def compile_direct(statements: Sequence[Statement], fields: Mapping[str, Any]) -> Direct | None:
     """The direct way through a pipeline's statements of events that have these constant ``fields``, beside their own.
 
-    Their own are ``@timestamp``, ``message``, ``log.file.path`` and ``log.offset``. ``None`` where no event could take it.
+    Their own are ``@timestamp``, ``message``, ``log.file.path`` and ``log.offset``; ``fields`` are JSON's values. ``None``
+    where no event could take it.
     """
     try:
         return _Compiler(fields).compile(tuple(statements))
@@ -53,25 +56,37 @@ def compile_direct(statements: Sequence[Statement], fields: Mapping[str, Any]) -
 class _Compiler:
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.code = Code()
+        self._writer = Writer(self.code)
         self._forks = 0
+        constant = symbols.tree_of(dict(fields))
+        log = constant.pop("log", {})
         self.event: Tree = {
             "@timestamp": Encoded("now"),
             "message": Text("text"),
-            **symbols.tree_of(dict(fields)),
-            "log": {"file": {"path": Encoded("path")}, "offset": Encoded("offset", b"%d")},
+            **constant,
+            "log": {
+                **(log if isinstance(log, dict) else {}),
+                "file": {"path": Encoded("path")},
+                "offset": Encoded("offset", b"%d"),
+            },
         }
 
     def compile(self, statements: tuple[Statement, ...]) -> Direct:
         code = self.code
+        code.namespace["MatchTimeoutError"] = MatchTimeoutError
         with code.block("def direct(raws, offsets, path, now):"):
             code.line("out = []")
             code.line("append = out.append")
-            with code.block("for raw, offset in zip(raws, offsets):"):
-                with code.block("try:"):
-                    code.line("text = raw.decode('utf-8', 'replace')")
-                    self._run(statements)
-                with code.block("except Exception:"):
-                    # Whatever it was, the general way has an answer.
+            with code.block("while len(out) < len(raws):"):
+                with code.block("try:"), code.block("for raw, offset in zip(raws[len(out):], offsets[len(out):]):"):
+                    with code.block("try:"):
+                        code.line("text = raw.decode('utf-8', 'replace')")
+                        self._run(statements)
+                    with code.block("except Exception:"):
+                        # Whatever it was, the general way has an answer.
+                        code.line("append(None)")
+                with code.block("except MatchTimeoutError:"):
+                    # The general way gives it as long again, and tags it.
                     code.line("append(None)")
             code.line("return out")
         exec(compile(code.source, "<direct>", "exec"), code.namespace)  # noqa: S102 - our own source
@@ -93,8 +108,8 @@ class _Compiler:
                     self._mutate(statement)
                 case _:
                     raise NotDirectError(statement.name)
-        layout, values = template(self.event, self.code)
-        self.code.line(f"append({layout!r} % ({', '.join(values)},))")
+        layout, values = self._writer.template(self.event)
+        self.code.line(f"append({layout!r} % ({''.join(f'{value}, ' for value in values)}))")
         self.code.line("continue")
 
     def _bail_if(self, condition: str) -> None:
@@ -112,8 +127,9 @@ class _Compiler:
             if known is True:
                 self._run((*arm.statements, *rest))
                 return
-            if known is not False and not self._same_either_way(known, arm.statements):
-                self._fork(known, (*arm.statements, *rest))
+            if known is False or (arm is statement.arms[-1] and self._same_either_way(known, arm.statements)):
+                continue
+            self._fork(known, (*arm.statements, *rest))
         self._run(rest)
 
     def _fork(self, condition: str, statements: tuple[Statement, ...]) -> None:
@@ -125,7 +141,7 @@ class _Compiler:
         before, code = self.event, self.code
         with code.block(f"if {condition}:"):
             mark = code.mark()
-            self.event = symbols.copy(before)
+            self.event = symbols.present(before, condition)
             try:
                 self._run(statements)
             except NotDirectError:
@@ -138,15 +154,15 @@ class _Compiler:
         """Whether the arm that runs where the text ``name`` is there leaves what its absence leaves."""
         before = self.event
         absent = symbols.without(before, name)
-        self.event = symbols.copy(before)
+        self.event = symbols.present(before, name)
         try:
             for statement in statements:
                 self._mutate(statement)
-            present: Tree | None = self.event
+            same = self.event == absent
         except NotDirectError:
-            present = None
-        self.event = absent if present == absent else before
-        return present == absent
+            same = False
+        self.event = absent if same else before
+        return same
 
     def _grok(self, statement: GrokFilter, rest: tuple[Statement, ...]) -> None:
         if len(statement.matches) != 1 or not statement.break_on_match or statement.keep_empty_captures:
@@ -172,14 +188,14 @@ class _Compiler:
             code.line(f"({', '.join(places)},) = {match}.groups()")
         certain, recurring = certain_groups(expression.pattern), recurring_groups(expression.pattern)
         for capture in expression.captures:
-            if len(capture.groups) != 1 or not capture.path or capture.path[0] in ("tags", "@timestamp"):
+            if len(capture.groups) != 1 or not capture.path:
                 raise NotDirectError(f"the capture {capture.name}")
             [group] = capture.groups
             self._capture(statement, capture, names[group], certain=group in certain, recurs=group in recurring)
         self._succeed(statement)
 
     def _capture(self, statement: GrokFilter, capture: Capture, name: str, *, certain: bool, recurs: bool) -> None:
-        path = statement.target + capture.path
+        path = self._free(statement.target + capture.path)
         value: Symbol = Text(name, certain, recurs)
         if capture.type:
             if not certain:
@@ -209,17 +225,18 @@ class _Compiler:
         code, reader, text = self.code, statement.reader, source.name
         if not source.certain:
             self._bail_if(f"not {text}")
+            self.event = symbols.present(self.event, text)
         prefix, fraction, instant = code.local("p"), code.local("f"), code.local("d")
-        seconds, millis = code.constant("seconds", reader.seconds), code.constant("millis", MILLIS)
-        code.line(f"{prefix} = {seconds}.get({text}[:20] if len({text}) == 23 else {text}[:20] + {text}[23:])")
-        code.line(f"{fraction} = {millis}.get({text}[20:23])")
-        with code.block(f"if {prefix} is None or {fraction} is None:"):
+        seconds, millis = code.constant("seconds", Seconds(reader)), code.constant("millis", _MILLIS)
+        with code.block("try:"):
+            code.line(f"{prefix} = {seconds}[{text}[:20] + {text}[23:]]")
+            code.line(f"{fraction} = {millis}[{text}[20:23]]")
+        with code.block("except KeyError:"):
             code.line(f"{instant} = {code.constant('date', reader)}({text})")
             self._bail_if(f"{instant} is None")
-        with code.block("else:"):
-            code.line(f"{instant} = {prefix} + {fraction}")
-        # An instant's text needs no escapes.
-        symbols.put(self.event, statement.target, Encoded(f"{instant}.encode()", b'"%b"'))
+            code.line(f"{prefix}, {fraction} = {instant}.encode(), b''")
+        # An instant's text needs no escapes. Two halves: joining and encoding them is a third of what a date costs.
+        symbols.put(self.event, statement.target, Encoded(f"{prefix}, {fraction}", b'"%b%b"'))
         self._succeed(statement)
 
     def _mutate(self, statement: Statement) -> None:
@@ -234,10 +251,10 @@ class _Compiler:
                 symbols.remove(self.event, source)
                 symbols.put(self.event, target, value)
         for path, text in statement.replacements:
-            symbols.put(self.event, path, self._text(text))
+            symbols.put(self.event, self._free(path), self._text(text))
         for old, new in statement.copies:
             value = symbols.get(self.event, self._path(old))
-            if value is not None:
+            if value is not None and not (isinstance(value, Const) and value.value is None):
                 symbols.put(self.event, self._path(new), symbols.copy(value) if isinstance(value, dict) else value)
         self._succeed(statement)
 
@@ -250,22 +267,23 @@ class _Compiler:
     def _text(self, text: Template) -> Symbol:
         if text.constant:
             return Const(text.source)
-        if (
-            len(text.paths) == 1
-            and text.source.startswith("%{[")
-            and text.source.count("%{") == 1
-            and text.source.endswith("]}")
-        ):
-            value = symbols.get(self.event, text.paths[0])
+        if text.field is not None:
+            value = symbols.get(self.event, text.field)
             if isinstance(value, Text) and value.certain:
                 return value
             if isinstance(value, Const) and isinstance(value.value, str):
                 return value
         raise NotDirectError(f"the text {text.source}")
 
-    @staticmethod
-    def _path(text: Template) -> Path:
+    def _path(self, text: Template) -> Path:
         path = static_path(text)
-        if path is None or path[0] in ("tags", "@timestamp"):
+        if path is None:
             raise NotDirectError(f"the field {text.source}")
+        return self._free(path)
+
+    @staticmethod
+    def _free(path: Path) -> Path:
+        """The path, if it may hold whatever is put there."""
+        if path[0] in ("tags", "@timestamp"):
+            raise NotDirectError(f"the field {path}")
         return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parser.direct.symbols import Const, Encoded, NotDirectError, Text, get
+from parser.direct.symbols import Const, Encoded, NotDirectError, Text, certain, get
 from parser.logstash import ast
 from parser.logstash.conditions import contains, equal
 from parser.logstash.fieldref import parse_reference
@@ -29,7 +29,7 @@ def answer(node: ast.Condition, event: Tree, code: Code) -> Answer:
         case ast.Match(ast.Field(reference), pattern, negated):
             found = _match(get(event, parse_reference(reference)), pattern.source, code)
             return _negate(found) if negated else found
-        case ast.Membership(ast.Literal(value), ast.Field(reference), negated):
+        case ast.Membership(ast.Literal(value), ast.Field(reference), negated) if not _substitutes(value):
             return contains(_constant(get(event, parse_reference(reference))), value) != negated
         case ast.Compare("==" | "!=" as operator, ast.Field(reference), ast.Literal(value)) if not _substitutes(value):
             return equal(_constant(get(event, parse_reference(reference))), value) == (operator == "==")
@@ -53,11 +53,11 @@ def _truth(symbol: Symbol | Tree | None) -> Answer:
     match symbol:
         case None:
             return False
-        case Text(name, certain):
-            return certain or name
+        case Text(name):
+            return certain(symbol) or name
         case Const(value):
-            return value not in (None, False, "")
-        case dict() | Encoded():
+            return value is not None and value is not False and value != ""
+        case dict() | Encoded() if certain(symbol):
             return True
         case _:
             raise NotDirectError(f"the truth of {symbol}")
@@ -66,7 +66,7 @@ def _truth(symbol: Symbol | Tree | None) -> Answer:
 def _match(symbol: Symbol | Tree | None, source: str, code: Code) -> Answer:
     pattern = compile_regex(source)
     match symbol:
-        case Text(name, certain):
+        case Text(name):
             literal = as_literal(pattern)
             if literal is None:
                 found = f"{code.constant('search', pattern.search)}({name}) is not None"
@@ -74,7 +74,7 @@ def _match(symbol: Symbol | Tree | None, source: str, code: Code) -> Answer:
                 found = f"{literal[1]!r} in {name}"
             else:
                 found = f"{name}[:{len(literal[1])}] == {literal[1]!r}"
-            return f"({found})" if certain else f"({name} and {found})"
+            return f"({found})" if certain(symbol) else f"({name} and {found})"
         case Const(str() as value):
             return pattern.search(value) is not None
         case None | Const() | dict():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import date
+
 import orjson
 
 from parser import Pipeline
@@ -111,3 +113,64 @@ def test_what_the_quick_writer_refuses_is_written_all_the_same():
     deep = b"[" * 300 + b"]" * 300
     documents, _, _ = encode(deep + b"\n", pipeline('json { source => "message" target => "j" }'))
     assert documents[0]["message"] == deep.decode()
+
+
+def test_both_ways_agree_on_line_ends_pieces_and_bytes():
+    """What the direct way leaves out takes the general one, event by event."""
+    reading = r'grok { match => { "message" => "(?m)\A(?<a>\w+)(?<b> .*)?" } }'
+    data = b"one x\ntwo\r\nthree y\r\n\tat z\r\n\r\n  \nfour \xff\n\xff\n"
+    cuts = [6, 11, 27, 29, 32, len(data) - 2, len(data)]
+    direct, general = (
+        Encoder(pipeline(reading + more), FIELDS) for more in ("", 'json { source => "[@metadata][x]" }')
+    )
+    assert direct._direct is not None
+    assert general._direct is None
+    for partial in (frozenset(), frozenset({0, 5})):
+        found = []
+        for encoder in (direct, general):
+            encoded = encoder.encode(Block(data, 1000, cuts, partial), "/a.log", SEED)
+            batch = Batch(encoded.body, encoded.documents)
+            documents = [{**orjson.loads(each), "@timestamp": None} for each in batch.documents()]
+            found.append((documents, batch.ids()))
+        assert found[0] == found[1]
+        assert [document["log"].get("flags") for document in found[0][0]].count(["partial"]) == len(partial)
+    assert "\r" not in found[0][0][2]["message"]
+    assert direct.counts == general.counts
+
+
+def test_fields_below_log_stand_beside_the_place():
+    for reading in ("", 'json { source => "message" }'):
+        documents, _, _ = encode(
+            b"a\n", pipeline(reading), {"log": {"env": "prod", "file": "x", "offset": "y"}}, offset=3
+        )
+        assert documents[0]["log"] == {"env": "prod", "file": {"path": "/a.log"}, "offset": 3}
+        documents, _, _ = encode(b"a\n", pipeline(reading), {"log": "x"})
+        assert documents[0]["log"] == {"file": {"path": "/a.log"}, "offset": 0}
+
+
+def test_a_constant_tag_of_failure_is_counted_as_one():
+    assert encode(b"a\nb\n", fields={}, tags=("_mine",))[2].unparsed == 2
+
+
+def test_fields_become_what_json_knows():
+    odd = {1: 2, "day": date(2024, 1, 2), "large": 10**30, "nan": float("nan"), "half": "\ud800"}
+    for reading in ("", 'grok { match => { "message" => "(?<large>x)?" } }', 'json { source => "message" }'):
+        documents, _, _ = encode(b"a\n", pipeline(reading), odd)
+        assert documents[0]["1"] == 2
+        assert documents[0]["day"] == "2024-01-02"
+        assert documents[0]["large"] == 1e30
+        assert documents[0]["nan"] is None
+        assert documents[0]["half"] == "?"
+
+
+def test_a_path_that_is_no_utf8():
+    encoded = Encoder(None, {}).encode(block(b"x\n"), "/a\udcff.log", SEED)
+    assert orjson.loads(Batch(encoded.body, 1).documents()[0])["log"]["file"]["path"] == "/a?.log"
+
+
+def test_no_depth_of_nesting_stops_the_agent():
+    for depth in range(100, 1200, 50):
+        line = b'{"log":{"x":' + b"[" * depth + b"]" * depth + b"}}"
+        documents, _, counts = encode(line + b"\n", pipeline('json { source => "message" }'), {}, offset=5)
+        assert documents[0]["message"] == line.decode()
+        assert counts.unparsed == len(documents[0].get("tags", ()))
