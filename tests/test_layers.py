@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     ("parser",),
     ("shipper", "shipper.errors", "shipper.host"),  # the version, the tree of errors, the machine's name: for everybody
-    ("shipper.settings",),
+    ("shipper.settings", "shipper.testing"),
     ("shipper.store", "shipper.state", "shipper.lumberjack"),
     ("shipper.outputs", "shipper.files"),
     ("shipper.delivery",),
