@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,7 +43,10 @@ COMMANDS = {
     "run": Command("shipper.cli.run:run", "Run the agent with a settings file."),
     "search": Command("shipper.cli.search:search", "Search what was shipped."),
     "follow": Command("shipper.cli.follow:follow", "Show new events as they arrive."),
-    "test": Command("shipper.cli.test:test", "Check the settings, or the way to the output."),
+    "test": Command("shipper.cli.test:test", "Check what is configured, before it is used."),
+    "pipeline": Command("shipper.cli.pipeline:pipeline", "Run a pipeline on lines, test it, export it."),
+    "grok": Command("shipper.cli.grok:grok", "Match, explain and suggest grok expressions."),
+    "patterns": Command("shipper.cli.patterns:patterns", "Show the named patterns, import more."),
     "config": Command("shipper.cli.config:config", "Show what can be set."),
 }
 
@@ -61,6 +65,14 @@ class Root(click.Group):
         module, _, attribute = COMMANDS[cmd_name].target.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Tell whoever mistypes a command which one may be meant."""
+        if args and args[0] not in COMMANDS and (near := get_close_matches(args[0], COMMANDS, 1)):
+            ctx.fail(f"No such command '{args[0]}': did you mean {near[0]}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List them without importing them."""

@@ -1,0 +1,1 @@
+"""What a cluster is asked for, or given, once."""
