@@ -75,3 +75,8 @@ def test_a_pattern_that_is_none(pattern):
 
 def test_writing():
     assert TimestampFormat("'logs-'yyyy.MM.dd EEE").format("2017-07-04T11:11:37.921Z") == "logs-2017.07.04 Tue"
+
+
+@pytest.mark.parametrize("value", [True, {}, [], float("inf"), "1.5", ""])
+def test_what_is_no_number_of_milliseconds(value):
+    assert Reader(["UNIX_MS"], zone("UTC"))(value) is None
