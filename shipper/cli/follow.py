@@ -33,9 +33,19 @@ _INTERVAL = 0.15
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
+    metavar="N",
     help="How many of the last events to begin with.",
 )
-@click.option("-o", "--output", "form", type=click.Choice(["table", "ndjson"]), default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(["table", "ndjson"]),
+    default="table",
+    show_default=True,
+    metavar="FORM",
+    help="table, or ndjson: whole documents, one a line.",
+)
 @click.option("--full", is_flag=True, help="Whole messages and stack traces.")
 def follow(
     query: tuple[str, ...],

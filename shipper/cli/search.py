@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 _HELP_QUERY = """
 
 \b
-QUERY  timeout                     a word of message, logger, error or trace id
+QUERY  timeout                     a word of message, logger, error, trace id
        "connection reset" Conta*   a phrase; words that begin so
-       level:ERROR service:orders  fields: also logger, host, thread, pid,
-       labels.tenant:acme          trace, exception, file, any by its full name
-       pid >= 4000  exception:*    comparisons; documents that have the field
+       level:ERROR service:orders  fields; also logger, host, thread, pid,
+       labels.tenant:acme          trace, exception, file; any other by name
+       pid >= 4000  exception:*    comparisons; events that have the field
        a b   a or b   not a   ( )  words side by side must all be there
 
 \b
@@ -48,15 +48,21 @@ def where_options(command: click.decorators.FC) -> click.decorators.FC:
         click.option(
             "--home",
             type=click.Path(path_type=Path),
-            help="The data folder. Default: SHIPPER_HOME, or the agent's default.",
+            help="The folder of state and store. Default: SHIPPER_HOME, or the agent's default.",
         ),
         click.option(
             "-c", "--config", type=click.Path(path_type=Path), help="The agent's shipper.yml, which knows the store."
         ),
         click.option(
-            "--level", "levels", multiple=True, help="Only this level; WARN+ for WARN and worse. May be repeated."
+            "--level",
+            "levels",
+            multiple=True,
+            metavar="LEVEL",
+            help="Only this level; WARN+ for WARN and worse. May be repeated.",
         ),
-        click.option("--service", "services", multiple=True, help="Only this service. May be repeated."),
+        click.option(
+            "--service", "services", multiple=True, metavar="NAME", help="Only this service. May be repeated."
+        ),
     ):
         command = option(command)
     return command
@@ -70,12 +76,25 @@ def where_options(command: click.decorators.FC) -> click.decorators.FC:
 @click.option("--until", metavar="TIME", help="Only events before this time.")
 @where_options
 @click.option(
-    "-n", "limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many events; 0 for all."
+    "-n",
+    "limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="How many events; 0 for all.",
 )
 @click.option(
-    "-o", "--output", "form", type=click.Choice(["table", "ndjson", "csv"]), default="table", show_default=True
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(["table", "ndjson", "csv"]),
+    default="table",
+    show_default=True,
+    metavar="FORM",
+    help="table; ndjson: whole documents, one a line; csv.",
 )
-@click.option("--columns", metavar="A,B,…", help="Fields for -o csv.")
+@click.option("--columns", metavar="A,B,…", help="Fields for -o csv, instead of the usual ones.")
 @click.option("--full", is_flag=True, help="Whole messages and stack traces.")
 @click.option("--count", "counting", is_flag=True, help="Print only how many events there are.")
 @click.option("--histogram", "drawing", is_flag=True, help="Draw events over time, by level.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def test() -> None:
-    """Check the settings, or the way to the output."""
+    """Check what is configured, before it is used."""
 
 
 @test.command()

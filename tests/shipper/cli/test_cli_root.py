@@ -66,6 +66,30 @@ def test_wrong_usage_is_clicks_business():
     assert "No such command 'nonsense'" in result.stderr
 
 
+@pytest.mark.parametrize("typed", ["serch", "folow", "confg"])
+def test_a_mistyped_command_is_told_which_is_meant(typed):
+    result = CliRunner().invoke(main, [typed])
+    assert result.exit_code == 2
+    [meant] = [name for name in COMMANDS if f"did you mean {name}?" in result.stderr]
+    assert meant[0] == typed[0]
+
+
+def commands(command, path=()):
+    """Each command and group, with the words that call it."""
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), (*path, name))
+
+
+def test_help_fits_a_terminal_of_80_columns():
+    for path, _ in commands(main):
+        result = CliRunner().invoke(main, [*path, "--help"], prog_name="shipper")
+        assert result.exit_code == 0
+        assert [line for line in result.stdout.splitlines() if len(line) > 80] == [], path
+
+
 def test_version():
     result = CliRunner().invoke(main, ["--version"])
     assert (result.exit_code, result.output) == (0, f"shipper, version {__version__}\n")

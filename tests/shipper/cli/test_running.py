@@ -1,0 +1,53 @@
+"""What the agent says on standard error, and how signals end it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SAY = """if True:
+    import logging
+    from shipper.cli.running import logging_to_stderr
+    logging_to_stderr(logging.INFO)
+    log = logging.getLogger("shipper.x")
+    log.debug("not said"), log.info("started"), log.warning("trouble"), log.error("broken")"""
+
+STOP = """if True:
+    import os, signal
+    from shipper.cli.running import stopping_on_signals
+    with stopping_on_signals(lambda: print("stopping", flush=True)) as came:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert came == [signal.SIGTERM]
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("not reached", flush=True)"""
+
+
+def said(journal):
+    """What a process with its standard error in a pipe says; ``journal`` names the pipe that is the journal, if any."""
+    read, write = os.pipe()
+    status = os.fstat(write)
+    named = {"JOURNAL_STREAM": journal.format(dev=status.st_dev, ino=status.st_ino)} if journal else {}
+    rest = {name: value for name, value in os.environ.items() if name != "JOURNAL_STREAM"}
+    subprocess.run([sys.executable, "-c", SAY], stderr=write, env=rest | named, check=True)
+    os.close(write)
+    with open(read, encoding="utf-8") as pipe:
+        return pipe.read().splitlines()
+
+
+@pytest.mark.parametrize("journal", [None, "1:1"])
+def test_a_line_has_its_time_and_level(journal):
+    lines = said(journal)
+    assert [line.partition(" ")[2] for line in lines] == ["INFO started", "WARNING trouble", "ERROR broken"]
+    assert all(line[:4].isdigit() for line in lines)
+
+
+def test_the_journal_gets_priorities_and_no_time():
+    assert said("{dev}:{ino}") == ["<6>INFO started", "<4>WARNING trouble", "<3>ERROR broken"]
+
+
+def test_the_first_signal_stops_and_the_second_one_kills():
+    done = subprocess.run([sys.executable, "-c", STOP], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-15, "stopping\n", "")
