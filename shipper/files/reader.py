@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from parser.multiline import Framer
 
-BLOCK = 256 * 1024
+BLOCK = 128 * 1024
 """Bytes read at once: large enough that the cost of a block is spread, small enough to stay in a core's cache."""
 
 

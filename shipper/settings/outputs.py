@@ -21,7 +21,7 @@ class OutputSettings(Model):
 
     enabled: Flag = Field(default=True, description="Whether the output is used; exactly one may be.")
     bulk_max_bytes: Size = Field(
-        default=1 << 20,
+        default=2 << 20,
         ge=1024,
         le=100 << 20,
         description="Documents are sent in batches of about this many bytes, uncompressed.",
