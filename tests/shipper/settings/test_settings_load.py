@@ -112,7 +112,7 @@ def test_variables(read):
     assert settings.name == "web-7"
     assert settings.host_id == "${literal}"
     assert settings.output.hosts == ("http://a:1", "https://b:9200")
-    assert settings.queue_max_bytes == 2 << 20
+    assert settings.queue_max_bytes == 1 << 20
 
 
 def test_multiline_under_parsers_and_flat(read):
