@@ -52,15 +52,11 @@ class GrokFilter(Filter):
         ecs = options.one_of("ecs_compatibility", ("disabled", "v1", "v8"), options.context.ecs_compatibility)
         target = options.string("target")
         directories = (*options.context.patterns_dir, *map(FilePath, options.strings("patterns_dir")))
-        if options.string("patterns_files_glob", "*") != "*":
-            options.fail(
-                "'patterns_files_glob' is not supported: put the pattern files alone into a directory",
-                "patterns_files_glob",
-            )
+        files_glob = options.string("patterns_files_glob", "*") or "*"
         definitions = {name: ruby_text(text) for name, text in options.pairs("pattern_definitions")}
         try:
             self.target = parse_reference(target) if target else ()
-            dictionary = load_dictionary(ecs, directories)
+            dictionary = load_dictionary(ecs, directories, files_glob)
             self.matches = tuple(
                 (
                     field,
