@@ -12,24 +12,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from parser import Pipeline
-from parser.multiline import DEFAULT, PRESETS, framer
 from parser.watchdog import Watchdog
-from shipper import __version__, host
-from shipper.delivery.encoder import Encoder, Encodings
+from shipper.delivery.encoder import Encodings
 from shipper.delivery.ledger import Ledger
 from shipper.delivery.queue import BatchQueue
 from shipper.delivery.retry import Backoff
 from shipper.delivery.sender import Deliveries, Sender
 from shipper.errors import StateError
-from shipper.files.discovery import Discovery
-from shipper.files.harvest import Harvest
+from shipper.inputs import Input, pipeline_of
 from shipper.outputs import open_output
 from shipper.outputs.batch import Batch
 from shipper.settings import ElasticsearchOutputSettings
@@ -39,13 +34,12 @@ from shipper.state.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from parser.multiline import Framer
     from shipper.delivery.encoder import Encoded
     from shipper.delivery.ledger import Segment
     from shipper.files.harvest import Harvester
     from shipper.files.reader import Block
     from shipper.files.watch import Watch
-    from shipper.settings import InputSettings, Settings
+    from shipper.settings import Settings
     from shipper.state.registry import Entry
 
 log = logging.getLogger(__name__)
@@ -56,7 +50,6 @@ POLL = 0.25
 """Seconds between looks at open files: the longest that a new line waits to be read."""
 CHECKPOINT = 1.0
 """Seconds between commits of the registry: what is sent again, at most, after a crash."""
-ECS_VERSION = "8.17.0"
 
 
 @dataclass(slots=True)
@@ -70,17 +63,6 @@ class Progress:
     """Bytes that the open files have."""
     events: Encodings = field(default_factory=Encodings)
     documents: Deliveries = field(default_factory=Deliveries)
-
-
-class Input:
-    """An input of the settings, at work."""
-
-    def __init__(self, settings: InputSettings, harvest: Harvest, encoder: Encoder) -> None:
-        self.settings = settings
-        self.harvest = harvest
-        self.encoder = encoder
-        self.flush_after = settings.multiline.timeout if settings.multiline else 5.0
-        self.next_scan = 0.0
 
 
 class Agent:
@@ -107,14 +89,17 @@ class Agent:
         self._queue = BatchQueue(settings.queue_max_bytes)
         self._batch = _Builder()
         enabled = [each for each in settings.inputs if each.enabled]
-        pipelines = [_pipeline(each) for each in enabled]
+        pipelines = [pipeline_of(each) for each in enabled]
         limits = [pipeline.timeout for pipeline in pipelines if pipeline and pipeline.timeout]
         self._watchdog = Watchdog(min(limits, default=None))
         with contextlib.ExitStack() as opened:
             opened.callback(Lock(settings.path_data).release)
             self._registry = Registry(settings.path_data / "state.db", _target(settings))
             opened.callback(self._registry.close)
-            self._inputs = [self._input(each, pipeline) for each, pipeline in zip(enabled, pipelines, strict=True)]
+            self._inputs = [
+                Input(settings, each, pipeline, self._registry)
+                for each, pipeline in zip(enabled, pipelines, strict=True)
+            ]
             for each in self._inputs:
                 opened.callback(each.harvest.close)
             self._senders = [self._sender() for _ in range(getattr(settings.output, "worker", 1))]
@@ -351,18 +336,6 @@ class Agent:
 
     # --- putting together ----------------------------------------------------------------------------------------
 
-    def _input(self, settings: InputSettings, pipeline: Pipeline | None) -> Input:
-        harvest = Harvest(
-            Discovery(settings.paths, settings.exclude_files),
-            self._registry,
-            _framer(settings),
-            host_id=self._settings.host_id or host.machine_id(),
-            limit=settings.message_max_bytes,
-            close_inactive=settings.close_inactive,
-        )
-        tags = (*self._settings.tags, *settings.tags)
-        return Input(settings, harvest, Encoder(pipeline, _fields(self._settings, settings), tags))
-
     def _sender(self) -> Sender:
         settings = self._settings.output
         backoff = Backoff()
@@ -410,64 +383,6 @@ def _target(settings: Settings) -> str:
             return f"store {settings.store_path}"
         case "console":
             return "console"
-
-
-def _pipeline(settings: InputSettings) -> Pipeline | None:
-    if settings.pipeline is None:
-        return None
-    env = {**os.environ, "LOG_TIMEZONE": settings.timezone or host.time_zone()}
-    return Pipeline.load(settings.pipeline, ecs_compatibility=settings.ecs_compatibility, env=env)
-
-
-def _framer(settings: InputSettings) -> Framer:
-    multiline = settings.multiline
-    if multiline is None:
-        return PRESETS.get(settings.pipeline or "", DEFAULT)
-    return framer(
-        multiline.pattern,
-        negate=multiline.negate,
-        match=multiline.match,
-        flush_pattern=multiline.flush_pattern,
-        max_lines=multiline.max_lines,
-    )
-
-
-def _fields(settings: Settings, each: InputSettings) -> dict[str, Any]:
-    """What every document of an input gets: what Beats give theirs, and the user's own fields."""
-    name = settings.name or host.host_name()
-    fields: dict[str, Any] = {
-        "host": {"name": name},
-        "agent": {"name": name, "type": "elk-shipper", "version": __version__},
-        "ecs": {"version": ECS_VERSION},
-        "input": {"type": each.type},
-    }
-    if isinstance(settings.output, ElasticsearchOutputSettings) and settings.output.index is None:
-        stream = settings.output.data_stream
-        fields["data_stream"] = {"type": "logs", "dataset": stream.dataset, "namespace": stream.namespace}
-        fields["event"] = {"dataset": stream.dataset}
-    for source in (settings, each):
-        if source.fields:
-            _merge(fields if source.fields_under_root else fields.setdefault("fields", {}), source.fields)
-    return fields
-
-
-def _merge(into: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Add fields; a dotted name means a nested one."""
-    for name, value in fields.items():
-        place = into
-        *parents, leaf = name.split(".")
-        for parent in parents:
-            inner = place.get(parent)
-            if not isinstance(inner, dict):
-                inner = place[parent] = {}
-            place = inner
-        if isinstance(value, dict):
-            inner = place.get(leaf)
-            if not isinstance(inner, dict):
-                inner = place[leaf] = {}
-            _merge(inner, value)
-        else:
-            place[leaf] = value
 
 
 def _add(total: Encodings | Deliveries, part: Encodings | Deliveries) -> None:

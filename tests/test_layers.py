@@ -20,6 +20,7 @@ LAYERS = (
     ("shipper.delivery",),
     ("shipper.query",),
     ("shipper.web", "shipper.elastic"),
+    ("shipper.inputs",),
     ("shipper.agent",),
     ("shipper.cli",),
     ("shipper.__main__",),
