@@ -11,6 +11,7 @@ chunk's dicts are still in the core's cache when they are written, which is a th
 from __future__ import annotations
 
 import binascii
+import codecs
 import json
 import struct
 from dataclasses import dataclass
@@ -141,6 +142,8 @@ class Encoder:
                 raws.append(raw)
                 offsets.append(base + begin)
             begin = end
+        if base == 0 and raws and raws[0].startswith(codecs.BOM_UTF8):
+            raws[0] = raws[0].removeprefix(codecs.BOM_UTF8)  # of the file, not of its first event
         return raws, offsets
 
 

@@ -54,6 +54,11 @@ def test_line_ends_are_taken_off_once_and_windows_ones_become_newlines():
     assert orjson.loads(Batch(encoded.body, 1).documents()[0])["message"] == "a\n\tat b"
 
 
+def test_a_byte_order_mark_is_the_files_not_the_first_events():
+    assert [each["message"] for each in encode(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n")[0]] == ["a", "\ufeffb"]
+    assert encode(b"\xef\xbb\xbfa\n", offset=7)[0][0]["message"] == "\ufeffa"
+
+
 def test_invalid_utf8_is_kept_readable():
     assert encode(b"a\xffb \xc3\n")[0][0]["message"] == "a\N{REPLACEMENT CHARACTER}b \N{REPLACEMENT CHARACTER}"
 
