@@ -85,7 +85,7 @@ def test_settings_are_good(text, monkeypatch):
     monkeypatch.setenv("ES_API_KEY", "id:key")
     data = yaml.safe_load(text)
     data.setdefault("inputs", [{"paths": ["/logs/*.log"]}])
-    from_mapping(data)
+    assert len(from_mapping(data).inputs) == len(data["inputs"])
 
 
 def test_scripts_that_are_named_can_be_run():

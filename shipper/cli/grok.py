@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shipper.cli.options import dictionary_options
 from shipper.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,34 +23,9 @@ PATIENCE = 10.0
 """Seconds for one line: an expression that takes longer has run away."""
 
 
-def dictionary_options(command: click.decorators.FC) -> click.decorators.FC:
-    """The options that say which patterns there are."""
-    for option in (
-        click.option(
-            "--ecs-compatibility",
-            "ecs",
-            type=click.Choice(["v8", "v1", "disabled"]),
-            default="v8",
-            show_default=True,
-            help="Which names the shipped patterns give their fields, as in Logstash.",
-        ),
-        click.option(
-            "--patterns-dir",
-            "directories",
-            multiple=True,
-            type=click.Path(path_type=Path),
-            help="A folder of pattern files of your own. May be repeated.",
-        ),
-        click.option(
-            "--define",
-            "definitions",
-            multiple=True,
-            metavar="NAME=PATTERN",
-            help="A pattern of your own. May be repeated.",
-        ),
-    ):
-        command = option(command)
-    return command
+_define = click.option(
+    "--define", "definitions", multiple=True, metavar="NAME=PATTERN", help="A pattern of your own. May be repeated."
+)
 
 
 @click.group()
@@ -60,6 +36,7 @@ def grok() -> None:
 @grok.command()
 @click.argument("expression")
 @click.argument("lines", nargs=-1, metavar="[LINE]...")
+@_define
 @dictionary_options
 def match(
     expression: str, lines: tuple[str, ...], *, ecs: str, directories: tuple[Path, ...], definitions: tuple[str, ...]
@@ -87,6 +64,7 @@ def match(
 @grok.command()
 @click.argument("expression")
 @click.argument("line")
+@_define
 @dictionary_options
 def explain(
     expression: str, line: str, *, ecs: str, directories: tuple[Path, ...], definitions: tuple[str, ...]
@@ -115,6 +93,7 @@ def explain(
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
 @click.option("-n", "count", type=click.IntRange(min=1), default=3, show_default=True, help="How many at most.")
 @click.option("--filter", "as_filter", is_flag=True, help="The best one only, as a filter for a pipeline.")
+@_define
 @dictionary_options
 def suggest(
     files: tuple[Path, ...],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shipper.cli.options import dictionary_options
 from shipper.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -22,31 +23,9 @@ def patterns() -> None:
     """Show grok's named patterns, and import those that are not shipped."""
 
 
-def _which(command: click.decorators.FC) -> click.decorators.FC:
-    for option in (
-        click.option(
-            "--ecs-compatibility",
-            "ecs",
-            type=click.Choice(["v8", "v1", "disabled"]),
-            default="v8",
-            show_default=True,
-            help="Which names the shipped patterns give their fields, as in Logstash.",
-        ),
-        click.option(
-            "--patterns-dir",
-            "directories",
-            multiple=True,
-            type=click.Path(path_type=Path),
-            help="A folder of pattern files of your own. May be repeated.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
 @patterns.command("list")
 @click.argument("part", required=False, default="")
-@_which
+@dictionary_options
 def list_(part: str, *, ecs: str, directories: tuple[Path, ...]) -> None:
     """List the patterns, or those whose names contain PART, with what they mean."""
     from parser.grok.meanings import MEANINGS  # noqa: PLC0415 - the grok engine, not needed for --help
@@ -62,7 +41,7 @@ def list_(part: str, *, ecs: str, directories: tuple[Path, ...]) -> None:
 
 @patterns.command()
 @click.argument("name")
-@_which
+@dictionary_options
 def show(name: str, *, ecs: str, directories: tuple[Path, ...]) -> None:
     """Show a pattern's definition, and the definitions of the patterns that it uses."""
     from parser.errors import UnknownPatternError  # noqa: PLC0415 - the grok engine, not needed for --help

@@ -24,7 +24,7 @@ def test_the_overlay_wins_over_pygrok():
 def test_every_shipped_pattern_compiles(mode):
     dictionary = load_dictionary(mode)
     for name in dictionary.names():
-        compile_expression(f"%{{{name}}}", dictionary=dictionary)
+        assert compile_expression(f"%{{{name}}}", dictionary=dictionary).pattern, name
 
 
 @pytest.mark.parametrize("directory", ["legacy", "ecs-v1"])
