@@ -119,6 +119,7 @@ def test_following_ships_what_is_appended_and_what_appears(settings, logs, shipp
     assert [each["message"] for each in shipped()] == ["one", "two", "three"]
 
 
+@pytest.mark.slow
 def test_a_rotation_while_following_loses_and_doubles_nothing(settings, logs, shipped):
     written = []
     with following(settings()):
@@ -227,6 +228,7 @@ def test_a_one_shot_run_has_patience_with_an_output_that_comes_back(settings, lo
     assert down.taken == lines
 
 
+@pytest.mark.slow
 def test_an_idle_file_is_closed_only_when_the_registry_has_its_end(settings, logs, down):
     (logs / "a.log").write_text("one\n")
     with following(settings(input={"close_inactive": "100ms", "scan_frequency": "100ms"})) as agent:
@@ -238,6 +240,7 @@ def test_an_idle_file_is_closed_only_when_the_registry_has_its_end(settings, log
         assert entry.offset == 4
 
 
+@pytest.mark.slow
 def test_a_stop_is_heard_while_a_full_queue_waits_for_a_dead_output(settings, logs, down):
     (logs / "a.log").write_text("".join(f"{n} {'x' * 1000}\n" for n in range(4000)))
     small = settings(**{"queue.mem.bytes": "64KiB", "output.file.bulk_max_bytes": "64KiB"})

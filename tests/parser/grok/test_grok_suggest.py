@@ -128,6 +128,7 @@ TOKENS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(TOKENS, min_size=1, max_size=9).map("".join).filter(str.strip), min_size=1, max_size=4))
 def test_every_suggestion_matches_every_sample(lines):
