@@ -107,10 +107,11 @@ class Log:
     """A log file that rotates as logback's and logrotate's do: renamed, and a new one begun. Appends to what is there.
 
     ``numbered``: ``orders.log`` → ``orders.log.1`` → ``orders.log.2``. ``dated``: ``orders.2024-11-21.0.log``, ``.1.log`` ….
+    ``keep``: of the numbered ones so many; 0 keeps all.
     """
 
-    def __init__(self, path: Path, style: str = "numbered") -> None:
-        self.path, self.style = path, style
+    def __init__(self, path: Path, style: str = "numbered", keep: int = 0) -> None:
+        self.path, self.style, self.keep = path, style, keep
         self.rotations: list[Path] = []
         self._open()
 
@@ -135,6 +136,8 @@ class Log:
             last = 1
             while self.path.with_name(f"{self.path.name}.{last}").exists():
                 last += 1
+            if last > self.keep > 0:
+                last = self.keep  # the oldest is written over
             for at in range(last, 1, -1):
                 self.path.with_name(f"{self.path.name}.{at - 1}").rename(self.path.with_name(f"{self.path.name}.{at}"))
             to = self.path.with_name(f"{self.path.name}.1")
@@ -209,7 +212,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--no-tracing", action="store_true", help="as if Micrometer Tracing were not there")
     add("--pid", type=int, default=4242)
     add("--zone", default="UTC", help="the service's time zone, as Europe/Berlin")
-    add("--start", type=datetime.fromisoformat, default=START_TIME, help="time of the first event (ISO 8601)")
+    add(
+        "--start",
+        type=lambda text: datetime.now(UTC) if text == "now" else datetime.fromisoformat(text),
+        default=START_TIME,
+        help="time of the first event (ISO 8601, or now)",
+    )
     add("--gap-ms", type=float, default=7, help="mean time between events")
     add("--seed", type=int, default=0)
     add("--failures", type=float, default=0.02, help="share of events with a stack trace")
@@ -223,6 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="numbered",
         help="orders.log.1, or orders.2024-11-21.0.log",
     )
+    add("--keep", type=int, default=0, help="of the numbered files so many (default: all)")
     add("--rate", type=float, default=0, help="events per second (default: as fast as it goes)")
     add("--truth", type=Path, help="write what each event should be read as, NDJSON")
     options = parser.parse_args(arguments)
@@ -230,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     service = Service(
         options.service, options.group, options.pid, options.zone, not options.no_tracing, not options.no_name
     )
-    log = Log(options.path, options.rotate_to)
+    log = Log(options.path, options.rotate_to, options.keep)
     to = options.truth.open("w", encoding="utf-8") if options.truth else None
     try:
         write(

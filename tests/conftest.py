@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from elasticsearch_node.node import VERSION, CannotRunError, Node
+from elasticsearch_node.container import IMAGE, START_SECONDS, docker
+from elasticsearch_node.node import CannotRunError, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-IMAGE = os.environ.get("ELASTICSEARCH_IMAGE", f"docker.elastic.co/elasticsearch/elasticsearch:{VERSION}")
-START_SECONDS = 600
+    from collections.abc import Callable, Iterator
 
 
 def pytest_collection_modifyitems(items):
@@ -30,6 +27,23 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("integration") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(START_SECONDS))
+
+
+STAND_INS = pytest.StashKey[set]()
+
+
+@pytest.fixture(scope="session")
+def stand_in(pytestconfig) -> Callable[[str], None]:
+    """``stand_in("Kibana: ...")``: what had to be stood in for is named in the summary of the run."""
+    return pytestconfig.stash.setdefault(STAND_INS, set()).add
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Name the stand-ins: what they hide was not tested."""
+    if named := config.stash.get(STAND_INS, set()):
+        terminalreporter.section("stand-ins")
+        for each in sorted(named):
+            terminalreporter.line(f"STAND-IN {each}")
 
 
 class Secured(NamedTuple):
@@ -40,28 +54,6 @@ class Secured(NamedTuple):
     password: str
     authority: str
     """PEM text of the authority that its certificate comes from."""
-
-
-@contextmanager
-def docker(**environment: str) -> Iterator[str | None]:
-    """The address of a container, or ``None`` when there is no engine or no image."""
-    if os.environ.get("ELASTICSEARCH_DOCKER") == "0" or not shutil.which("docker"):
-        yield None
-        return
-    for command in (["docker", "info"], ["docker", "pull", "-q", IMAGE]):
-        if subprocess.run(command, check=False, capture_output=True, timeout=START_SECONDS).returncode:
-            yield None
-            return
-    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - only where there is an engine
-    from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415 - as above
-
-    container = DockerContainer(IMAGE).with_exposed_ports(9200)
-    settings = {"discovery.type": "single-node", "ES_JAVA_OPTS": "-Xms512m -Xmx512m", **environment}
-    for name, value in settings.items():
-        container.with_env(name, value)
-    container.waiting_for(LogMessageWaitStrategy("current.health"))
-    with container as running:
-        yield f"http://{running.get_container_host_ip()}:{running.get_exposed_port(9200)}"
 
 
 @contextmanager
@@ -94,9 +86,30 @@ def elasticsearch_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def elasticsearch_8_url() -> Iterator[str]:
+    """An Elasticsearch 8 without security; always the assembled node."""
+    with node(major=8) as running:
+        yield running.url
+
+
+@pytest.fixture(scope="session")
 def secured_elasticsearch() -> Iterator[Secured]:
     """A second one, with HTTPS, users and API keys; always the assembled node, whose certificate is made here."""
-    import trustme  # noqa: PLC0415 - only for this fixture
+    with secured() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def secured_elasticsearch_8() -> Iterator[Secured]:
+    """The same with an Elasticsearch 8."""
+    with secured(major=8) as running:
+        yield running
+
+
+@contextmanager
+def secured(**options) -> Iterator[Secured]:
+    """A node with HTTPS and a user, assembled from Maven."""
+    import trustme  # noqa: PLC0415 - only here
 
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1", "localhost")
@@ -106,5 +119,6 @@ def secured_elasticsearch() -> Iterator[Secured]:
         certificate=certificate.cert_chain_pems[0].bytes().decode() + pem,
         key=certificate.private_key_pem.bytes().decode(),
         authority=pem,
+        **options,
     ) as running:
         yield Secured(running.url, "shipper-test", "a long password", pem)

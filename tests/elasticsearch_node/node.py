@@ -1,9 +1,10 @@
-"""A real Elasticsearch 9.4.3 on this machine, assembled from a Maven artifact (see pom.xml beside this file).
+"""A real Elasticsearch 9 or 8 on this machine, assembled from a Maven artifact (see pom.xml beside this file).
 
-    python tests/elasticsearch_node/node.py --port 9200 [--data DIR] [--heap 512m] [--c2]
+    python tests/elasticsearch_node/node.py --port 9200 [--major 8] [--data DIR] [--heap 512m] [--c2]
 
-runs one in the foreground until Ctrl-C. The tests use the class ``Node``. Needs ``mvn`` once, for the download, and a
-JDK of 21 or later. The assembled home is kept in a cache folder outside of the repository.
+runs one in the foreground until Ctrl-C. The tests use the class ``Node``. Needs ``mvn`` once, for the download of about
+900 MB, and a JDK: of 21 or later for 9, of 17 to 23 for 8. The assembled home is kept in a cache folder outside of the
+repository. Several nodes make one cluster when each is told of all: ``peers``.
 """
 
 from __future__ import annotations
@@ -25,8 +26,24 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
-VERSION = "9.4.3"
+
+class Release(NamedTuple):
+    """An Elasticsearch, and where it comes from."""
+
+    version: str
+    carrier: str
+    """The version of SonarQube Community Build that carries it."""
+    java: tuple[int, int]
+    """The first and the last JDK that it runs on."""
+
+
+RELEASES = {
+    9: Release("9.4.3", "26.9.0.129388", (21, 99)),
+    8: Release("8.16.6", "25.9.0.112764", (17, 23)),  # it needs a security manager, which 24 has no more
+}
+VERSION = RELEASES[9].version
 POM = Path(__file__).with_name("pom.xml")
 NOBODY = 65534  # Elasticsearch does not run as root: it runs as nobody then
 PR_SET_PDEATHSIG = 1
@@ -36,15 +53,16 @@ class CannotRunError(Exception):
     """This machine has not what the node needs; says what is missing."""
 
 
-def find_java(minimum: int = 21) -> str:
+def find_java(minimum: int = 21, maximum: int = 99) -> str:
     """The home of a JDK, from ES_JAVA_HOME, JAVA_HOME or /usr/lib/jvm, newest name first."""
     named = [os.environ.get(name) for name in ("ES_JAVA_HOME", "JAVA_HOME")]
     for home in [*named, *sorted(map(str, Path("/usr/lib/jvm").glob("*")), reverse=True)]:
         release = Path(home or "/nonexistent", "release")
         version = release.is_file() and re.search(r'JAVA_VERSION="(\d+)', release.read_text())
-        if version and int(version[1]) >= minimum and os.access(f"{home}/bin/java", os.X_OK):
+        if version and minimum <= int(version[1]) <= maximum and os.access(f"{home}/bin/java", os.X_OK):
             return str(home)
-    raise CannotRunError(f"no JDK of {minimum} or later in ES_JAVA_HOME, JAVA_HOME or /usr/lib/jvm")
+    wanted = f"{minimum} or later" if maximum == 99 else f"{minimum} to {maximum}"
+    raise CannotRunError(f"no JDK of {wanted} in ES_JAVA_HOME, JAVA_HOME or /usr/lib/jvm")
 
 
 def open_to_nobody(folder: Path) -> bool:
@@ -61,9 +79,10 @@ def cache() -> Path:
     return next(usable, Path(tempfile.gettempdir()) / "elk-shipper")
 
 
-def assemble() -> Path:
+def assemble(major: int = 9) -> Path:
     """The home of the assembled distribution; downloaded on first use. Raises ``CannotRunError``."""
-    home = cache() / f"elasticsearch-{VERSION}"
+    release = RELEASES[major]
+    home = cache() / f"elasticsearch-{release.version}"
     if home.is_dir():
         return home
     if not shutil.which("mvn"):
@@ -71,13 +90,16 @@ def assemble() -> Path:
     home.parent.mkdir(parents=True, exist_ok=True)
     partial = home.with_name(f"{home.name}.{os.getpid()}")  # renamed when whole: a half-made home is never used
     extra = os.environ.get("ES_MVN_ARGS", "").split()
-    command = ["mvn", "-B", "-q", *extra, "-f", str(POM), f"-Dhome={partial}", "dependency:unpack"]
+    carrier = f"-Dsonarqube.version={release.carrier}"
+    command = ["mvn", "-B", "-q", *extra, "-f", str(POM), carrier, f"-Dhome={partial}", "dependency:unpack"]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         shutil.rmtree(partial, ignore_errors=True)
         raise CannotRunError(
             "mvn could not download it: " + (done.stdout.strip().splitlines() or ["no reason given"])[0]
         )
+    for empty in ("bin", "plugins"):  # 8 makes them where they are missing, and may not
+        (partial / empty).mkdir(exist_ok=True)
     try:
         partial.rename(home)
     except OSError:  # another process was quicker
@@ -97,9 +119,10 @@ def _die_with_parent() -> None:
 
 
 class Node:
-    """One node, a cluster of its own, on 127.0.0.1.
+    """One node on 127.0.0.1, a cluster of its own; or, with ``peers``, a part of one.
 
-    ``users``: {name: password}, all of them superusers; turns security on. ``certificate`` and ``key``: PEM texts for HTTPS,
+    ``major``: 9 or 8. ``peers``: {name: transport port} of every node of the cluster, this one too, and ``name`` is which it
+    is; start them with ``launch`` all, then ``wait`` for each. ``users``: {name: password}, all of them superusers; turns security on. ``certificate`` and ``key``: PEM texts for HTTPS,
     ``authority`` the PEM text to trust. ``jvm``: C1 only by default, which halves the CPU of a start; ``()`` to measure speed.
     """
 
@@ -108,6 +131,9 @@ class Node:
         folder: Path,
         *,
         port: int | None = None,
+        major: int = 9,
+        name: str = "node-1",
+        peers: dict[str, int] | None = None,
         heap: str = "512m",
         settings: dict | None = None,
         users: dict[str, str] | None = None,
@@ -119,18 +145,26 @@ class Node:
         self.folder = folder.resolve()
         self.port = port or free_port()
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}"
+        self.major = major
         self.users = users or {}
         self.authority = authority
         self._pem = {"http.crt": certificate, "http.key": key} if certificate else {}
         self._jvm = [f"-Xms{heap}", f"-Xmx{heap}", *jvm]
         self._process: subprocess.Popen | None = None
         self._settings = {
-            "cluster.name": f"test-{self.port}",
-            "node.name": "node-1",
+            "cluster.name": "test-" + "-".join(map(str, (peers or {}).values() or [self.port])),
+            "node.name": name,
             "network.host": "127.0.0.1",
             "http.port": self.port,
-            "transport.port": free_port(),
-            "discovery.type": "single-node",
+            "transport.port": peers[name] if peers else free_port(),
+            **(
+                {
+                    "discovery.seed_hosts": [f"127.0.0.1:{each}" for each in peers.values()],
+                    "cluster.initial_master_nodes": list(peers),
+                }
+                if peers
+                else {"discovery.type": "single-node"}
+            ),
             "path.data": str(self.folder / "data"),
             "path.logs": str(self.folder / "logs"),
             "cluster.routing.allocation.disk.threshold_enabled": False,  # a nearly full disk must not block the tests
@@ -150,7 +184,13 @@ class Node:
 
     def start(self, timeout: float = 240) -> Node:
         """Start it and wait until it answers. Raises ``CannotRunError``, or ``RuntimeError`` with the end of its log."""
-        home, java = assemble(), find_java()
+        self.launch()
+        self.wait(timeout)
+        return self
+
+    def launch(self) -> None:
+        """Start its process. Raises ``CannotRunError``."""
+        home, java = assemble(self.major), find_java(*RELEASES[self.major].java)
         config = self.folder / "config"
         for each in (config, self.folder / "data", self.folder / "logs", self.folder / "tmp"):
             each.mkdir(parents=True, exist_ok=True)
@@ -174,17 +214,17 @@ class Node:
             "ES_TMPDIR": str(self.folder / "tmp"),
             "ES_DISTRIBUTION_TYPE": "zip",
         }
-        launcher = [
-            f"{java}/bin/java",
-            "-Xms4m",
-            "-Xmx64m",
-            "-XX:+UseSerialGC",
-            "-cp",
-            f"{home}/lib/tools/server-launcher/*",
-        ]
+        launcher = [f"{java}/bin/java", "-Xms4m", "-Xmx64m", "-XX:+UseSerialGC"]
+        if self.major == 8:
+            launcher += ["-Dcli.name=server", "-Dcli.script=bin/elasticsearch", "-Dcli.libs=lib/tools/server-cli"]
+            launcher += [f"-Des.path.home={home}", f"-Des.path.conf={config}", "-Des.distribution.type=zip"]
+            launcher += ["-cp", f"{home}/lib/*:{home}/lib/cli-launcher/*", "org.elasticsearch.launcher.CliToolLauncher"]
+        else:
+            launcher += ["-cp", f"{home}/lib/tools/server-launcher/*"]
+            launcher += ["org.elasticsearch.server.launcher.ServerLauncher"]
         with (self.folder / "start.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [*launcher, "org.elasticsearch.server.launcher.ServerLauncher"],
+                launcher,
                 env=environment,
                 cwd=home,
                 stdin=subprocess.DEVNULL,
@@ -194,8 +234,6 @@ class Node:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - it calls prctl and nothing else
                 **identity,
             )
-        self._wait(timeout)
-        return self
 
     def stop(self, timeout: float = 30) -> None:
         """End it, and wait for its end."""
@@ -244,7 +282,8 @@ class Node:
             )
             (config / "users_roles").write_text(f"superuser:{','.join(self.users)}\n")
 
-    def _wait(self, timeout: float) -> None:
+    def wait(self, timeout: float = 240) -> None:
+        """Until it answers. Raises ``RuntimeError`` with the end of its log."""
         end = time.monotonic() + timeout
         while time.monotonic() < end and self._process.poll() is None:
             try:
@@ -269,13 +308,14 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, help="keep data and logs there; default: a temporary folder, removed at the end"
     )
+    parser.add_argument("--major", type=int, choices=RELEASES, default=9)
     parser.add_argument("--heap", default="512m")
     parser.add_argument("--c2", action="store_true", help="full JIT: starts slower, faster when warm")
     chosen = parser.parse_args()
     folder = chosen.data or Path(tempfile.mkdtemp(prefix="elasticsearch-"))
     if not chosen.data and os.geteuid() == 0:
         folder.chmod(0o711)
-    node = Node(folder, port=chosen.port, heap=chosen.heap, **({"jvm": ()} if chosen.c2 else {}))
+    node = Node(folder, port=chosen.port, major=chosen.major, heap=chosen.heap, **({"jvm": ()} if chosen.c2 else {}))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         began = time.monotonic()

@@ -197,3 +197,16 @@ def test_it_is_a_command(tmp_path):
     text = (tmp_path / "a" / "b.log").read_text(encoding="utf-8")
     assert ":: Spring Boot ::" in text
     assert text.count(" --- [orders] ") == 3
+
+
+def test_so_many_rotated_files_are_kept(spring_logs, tmp_path):
+    log = spring_logs.Log(tmp_path / "orders.log", keep=2)
+    for text in (b"1\n", b"2\n", b"3\n", b"4\n"):
+        log.write(text)
+        log.rotate("2024-11-21")
+    log.close()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "orders.log": b"",
+        "orders.log.1": b"4\n",
+        "orders.log.2": b"3\n",
+    }
