@@ -14,31 +14,34 @@ import logging
 import math
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from parser.errors import ParserError
 from parser.watchdog import Watchdog
-from shipper.delivery.encoder import Encodings
+from shipper.delivery.builder import Builder
 from shipper.delivery.ledger import Ledger
-from shipper.delivery.queue import BatchQueue
+from shipper.delivery.queue import open_queue
 from shipper.delivery.retry import Backoff
 from shipper.delivery.sender import Deliveries, Sender
-from shipper.errors import StateError
-from shipper.inputs import Input, pipeline_of
+from shipper.errors import SettingsError, ShipperError, StateError
+from shipper.handover import Plan, adopt, plan, rearrange, stray
+from shipper.inputs import Input
 from shipper.outputs import open_output
-from shipper.outputs.batch import Batch
-from shipper.settings import ElasticsearchOutputSettings
+from shipper.outputs.target import target
+from shipper.progress import Progress, Snapshot, add
+from shipper.settings import ElasticsearchOutputSettings, LogstashOutputSettings
+from shipper.settings.redaction import redacted
 from shipper.state.lock import Lock
+from shipper.state.recovery import recover
 from shipper.state.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shipper.delivery.encoder import Encoded
-    from shipper.delivery.ledger import Segment
-    from shipper.files.harvest import Harvester
+    from shipper.files.harvester import Harvester
     from shipper.files.reader import Block
     from shipper.files.watch import Watch
+    from shipper.observer import Observer
     from shipper.settings import Settings
     from shipper.state.registry import Entry
 
@@ -48,76 +51,100 @@ WATCH_FOLDERS = 5.0
 """Seconds between looks for new folders to watch."""
 POLL = 0.25
 """Seconds between looks at open files: the longest that a new line waits to be read."""
+DELETE = 5.0
+"""Seconds between looks for files that are complete and can be deleted, at most."""
+HANDOVER = 5.0
+"""Seconds without progress after which a reload waits no longer for an output that is to be replaced."""
 CHECKPOINT = 1.0
 """Seconds between commits of the registry: what is sent again, at most, after a crash."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where the agent stands, for those who watch it."""
-
-    files: int = 0
-    read: int = 0
-    """Bytes read of the open files."""
-    size: int = 0
-    """Bytes that the open files have."""
-    events: Encodings = field(default_factory=Encodings)
-    documents: Deliveries = field(default_factory=Deliveries)
 
 
 class Agent:
     """``with Agent(settings) as agent: agent.run()``. ``stop`` may be called from a signal handler or another thread."""
 
-    def __init__(self, settings: Settings, *, watch: Callable[[Progress], None] | None = None) -> None:
-        """Take the state's lock and open what is needed. ``watch`` is called about every 0.1 s, in the main thread.
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        watch: Callable[[Progress], None] | None = None,
+        pulse: Callable[[], None] | None = None,
+        observer: Observer | None = None,
+        loader: Callable[[], Settings] | None = None,
+        reloaded: Callable[[Settings], None] | None = None,
+    ) -> None:
+        """Take the state's lock and open what is needed.
+
+        ``watch`` and ``pulse`` are called about every 0.1 s in the main thread, for as long as its loop turns; ``observer``
+        gets a snapshot about every second. For ``reload``: ``loader`` reads the settings again, and raises ``ShipperError``
+        where they are wrong; ``reloaded`` is told which settings are in use after that, whether they are new or not.
 
         Raises ``ShipperError`` or ``ParserError``; nothing is left open then.
         """
         self._settings = settings
         self._watch = watch
+        self._pulse = pulse
+        self._observer = observer
+        self._loader = loader
+        self._reloaded = reloaded
+        self._reload_asked = self._ended = False
+        self._staged: Plan | None = None
+        self._successor: Plan | None = None
+        self._refused = ""
+        self._reloads = 0
+        self._past = Deliveries()
         self._hinted = threading.Event()
         self._folders: Watch | None = None
         self._looked = 0.0
         self._stopping = False
-        self._next_tick = self._next_checkpoint = self._next_folders = 0.0
+        self._next_tick = self._next_checkpoint = self._next_folders = self._next_delete = 0.0
         self._patience = 0.0
         self._waited_for = self._gave_up = False
         self._trouble = ""
         self._moved = (0, 0.0)
         self._ledger = Ledger()
         self._unsaved: dict[int, Entry] = {}
-        self._queue = BatchQueue(settings.queue_max_bytes)
-        self._batch = _Builder()
-        enabled = [each for each in settings.inputs if each.enabled]
-        pipelines = [pipeline_of(each) for each in enabled]
-        limits = [pipeline.timeout for pipeline in pipelines if pipeline and pipeline.timeout]
-        self._watchdog = Watchdog(min(limits, default=None))
+        self._batch = Builder()
+        made = plan(settings)
+        self._watchdog = Watchdog(made.event_limit)
         with contextlib.ExitStack() as opened:
             opened.callback(Lock(settings.path_data).release)
-            self._registry = Registry(settings.path_data / "state.db", _target(settings))
-            opened.callback(self._registry.close)
-            self._inputs = [
-                Input(settings, each, pipeline, self._registry)
-                for each, pipeline in zip(enabled, pipelines, strict=True)
-            ]
-            for each in self._inputs:
-                opened.callback(each.harvest.close)
-            self._senders = [self._sender() for _ in range(getattr(settings.output, "worker", 1))]
-            opened.callback(self._close_senders)
+            self._open(made)
             self._opened = opened.pop_all()
+
+    def _open(self, made: Plan) -> None:
+        """What belongs to the output's target and to the queue; ``_parts`` closes it."""
+        settings = self._settings = made.settings
+        with contextlib.ExitStack() as parts:
+            self._queue = open_queue(settings, self._ledger)
+            parts.callback(self._queue.release)
+            recover(settings.path_data / "state.db")
+            self._registry = Registry(settings.path_data / "state.db", target(settings))
+            parts.callback(self._registry.close)
+            self._inputs: list[Input] = []
+            parts.callback(self._close_inputs)
+            self._inputs += [Input(settings, own, pipeline, self._registry) for own, pipeline in made.inputs]
+            self._senders: list[Sender] = []
+            parts.callback(self._close_senders)
+            self._senders += [self._sender() for _ in range(_workers(settings))]
+            self._parts = parts.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._parts.close()
         self._opened.close()
+
+    def reload(self) -> None:
+        """Go on with the settings that ``loader`` gives; those that run go on where it finds a mistake. Only a flag, as ``stop``."""
+        self._reload_asked = True
 
     def stop(self) -> None:
         """Read nothing more, deliver what is read, end. It is heard within ``POLL``.
 
         A flag and nothing else: a lock, as of an event, might be held by the code that a signal has interrupted.
         """
-        self._stopping = True
+        self._stopping = self._ended = True
 
     def check(self) -> None:
         """Look whether the output can be used. Raises ``OutputError``."""
@@ -132,9 +159,9 @@ class Agent:
             progress.size += harvester.size()
             del each
         for each in self._inputs:
-            _add(progress.events, each.encoder.counts)
-        for sender in self._senders:
-            _add(progress.documents, sender.counts)
+            add(progress.events, each.encoder.counts)
+        for counts in (self._past, *(sender.counts for sender in self._senders)):
+            add(progress.documents, counts)
         return progress
 
     def unreadable(self) -> dict[str, str]:
@@ -142,9 +169,14 @@ class Agent:
         found = {path: why for each in self._inputs for path, why in each.harvest.unreadable.items()}
         return found | {harvester.path: harvester.trouble for _, harvester in self._harvesters() if harvester.trouble}
 
+    def lost(self) -> int:
+        """How many bytes were gone before they were read, as far as that is known."""
+        return sum(each.harvest.lost for each in self._inputs)
+
     def outstanding(self) -> dict[str, int]:
         """How many bytes of each open file are not acknowledged, where that is any."""
-        left = {harvester.path: harvester.size() - harvester.entry.offset for _, harvester in self._harvesters()}
+        files = [harvester for each in self._inputs for harvester in each.harvest.held()]
+        left = {harvester.path: harvester.size() - harvester.entry.offset for harvester in files}
         return {path: size for path, size in left.items() if size > 0}
 
     def run(self, *, once: bool = False, patience: float = 30.0) -> bool:
@@ -165,32 +197,57 @@ class Agent:
 
                 self._folders = Watch(self._hinted.set)
                 running.callback(self._folders.close)
-            for sender in self._senders:
-                sender.start()
-            while not self._stopping:
-                self._scan(once=once)
-                if self._read() or (not self._stopping and self._flush(once=once)):
-                    self._tick()
-                    continue
-                if once:
-                    break
-                if self._batch.count and time.monotonic() - self._batch.since > POLL:
-                    self._enqueue()
+            while True:
+                for sender in self._senders:
+                    sender.start()
+                complete = self._work(once=once)
+                if self._successor is None or self._ended:
+                    return complete
+                self._switch(self._successor)
+
+    def _work(self, *, once: bool) -> bool:
+        """Read and deliver, until stopped or, ``once``, through; whether all that was read is settled."""
+        while not self._stopping:
+            if self._staged:
+                self._apply(self._staged)
+            self._scan(once=once)
+            if self._read() or (not self._stopping and self._flush(once=once)):
                 self._tick()
-                # Not the hint alone: one that came too soon after the last look would keep this loop turning.
-                if not self._hinted.wait(POLL):
-                    continue
-                time.sleep(max(0.0, POLL - (time.monotonic() - self._looked)))
-            if not self._gave_up:
-                self._moved = (self._moved[0], time.monotonic())
+                continue
+            if once:
+                break
+            if self._batch.count and time.monotonic() - self._batch.since > POLL:
                 self._enqueue()
-            return self._drain()
+            self._tick()
+            # Not the hint alone: one that came too soon after the last look would keep this loop turning.
+            if not self._hinted.wait(POLL):
+                continue
+            time.sleep(max(0.0, POLL - (time.monotonic() - self._looked)))
+        if not self._gave_up:
+            self._moved = (self._moved[0], time.monotonic())
+            self._enqueue()
+        if once and any(each.settings.on_complete == "delete" for each in self._inputs):
+            self._delete_at_the_end()
+        return self._drain()
+
+    def _delete_at_the_end(self) -> None:
+        """A one-shot run deletes what is delivered, and ships what was written to it meanwhile."""
+        while not (self._ledger.wait(0.1) and self._queue.empty()) and not self._stuck():
+            self._tick()
+        self._checkpoint()
+        self._delete_complete(once=True)
+        while not self._stopping and (self._read() or self._flush(once=True)):
+            self._tick()
+        if not self._gave_up:
+            self._enqueue()
 
     # --- reading -------------------------------------------------------------------------------------------------
 
     def _scan(self, *, once: bool) -> None:
         """Look for files that came, changed or went, and close those that are done with."""
         if self._look(once=once):
+            if not once:
+                self._delete_complete(once=False)
             for each in self._inputs:
                 each.harvest.close_idle()
 
@@ -214,6 +271,19 @@ class Agent:
             self._folders.folders({folder for each in self._inputs for folder in each.harvest.folders()})
         return looked
 
+    def _delete_complete(self, *, once: bool) -> None:
+        """``on_complete: delete``."""
+        inputs = [each for each in self._inputs if each.settings.on_complete == "delete" and not each.removed]
+        now = time.monotonic()
+        if not inputs or (not once and now < self._next_delete) or self._trouble:
+            return
+        from shipper.completion import delete_complete  # noqa: PLC0415 - only where it is wanted
+
+        self._next_delete = now + min(DELETE, *(each.settings.on_complete_quiet for each in inputs))
+        owed = self._queue.undelivered() | self._unsaved.keys()
+        for each in inputs:
+            delete_complete(each, self._registry, owed, once=once)
+
     def _harvesters(self) -> Iterator[tuple[Input, Harvester]]:
         for each in self._inputs:
             for harvester in list(each.harvest.harvesters):
@@ -222,13 +292,15 @@ class Agent:
     def _read(self) -> bool:
         """One block of each file that has one, so that no file keeps the others waiting; whether there was any."""
         progress = False
-        for each, harvester in self._harvesters():
-            if self._stopping:
-                return False
-            block = harvester.read()
-            if block is not None:
-                progress = True
-                self._ship(each, harvester, block)
+        for each in self._inputs:
+            for harvester in each.harvest.reading():
+                if self._stopping:
+                    return False
+                block = harvester.read()
+                if block is not None:
+                    progress = True
+                    self._ship(each, harvester, block)
+            progress |= each.harvest.work()
         return progress
 
     def _flush(self, *, once: bool) -> bool:
@@ -236,25 +308,32 @@ class Agent:
         progress = False
         now = time.monotonic()
         for each, harvester in self._harvesters():
-            waited = now - harvester.quiet_since >= each.flush_after
+            waited = once or now - harvester.quiet_since >= each.flush_after
+            block = None
+            if harvester.successor is not None:
+                block = each.harvest.end_of(harvester, waited=waited)
+                progress |= harvester.successor is None
             # Half of a line that can be read further is no event, however long the output kept us from it.
-            if harvester.reader.pending and (once or harvester.truncated or waited) and harvester.at_end():
+            elif harvester.reader.pending and (waited or harvester.given_up) and harvester.at_end():
                 block = harvester.flush(self._registry, lines=not (once or harvester.final))
-                if block is not None:
-                    progress = True
-                    self._ship(each, harvester, block)
+            if block is not None:
+                progress = True
+                self._ship(each, harvester, block)
         return progress
 
     def _ship(self, each: Input, harvester: Harvester, block: Block) -> None:
         """Encode a block and add it to the batch that is being made."""
         encoded = each.encoder.encode(block, harvester.path, harvester.seed)
-        segment = self._ledger.add(harvester.entry.file, block.offset + len(block.data), settled=not encoded.documents)
-        if not encoded.documents:
+        done = not encoded.documents
+        segments = [self._ledger.add(harvester.entry.file, block.end, settled=done)]
+        if block.borrowed and harvester.joined:  # an event of two files: settled together
+            segments.append(self._ledger.add(harvester.joined.next, harvester.joined.until, settled=done))
+        if done:
             return
         limit = self._settings.batch_max_bytes
         if self._batch.bytes + len(encoded.body) > limit:
             self._enqueue()
-        self._batch.add(encoded, segment)
+        self._batch.add(encoded, *segments)
         if self._batch.bytes >= limit:
             self._enqueue()
 
@@ -264,10 +343,10 @@ class Agent:
         """Hand the batch over; wait while the queue is full, which is the back-pressure on all reading."""
         if not self._batch.count:
             return
-        batch, self._batch = self._batch.done(), _Builder()
+        batch, self._batch = self._batch.done(), Builder()
         while not self._queue.put(batch, timeout=0.1):
             # What is rotated away meanwhile has to be open by then (invariant 6).
-            self._look(once=self._waited_for)
+            self._scan(once=self._waited_for)
             self._tick()
             if self._stuck():
                 self._stopping = self._gave_up = True  # the batch stays unsettled, so the next run reads it again
@@ -276,43 +355,70 @@ class Agent:
     def _drain(self) -> bool:
         """Wait for the outcomes of what is on its way, as long as there is progress."""
         self._queue.close()
-        while not self._ledger.wait(0.1) and not self._stuck():
+        while not (self._ledger.wait(0.1) and (not self._waited_for or self._queue.empty())) and not self._stuck():
             self._tick()
+            if self._ledger.wait(0):
+                time.sleep(0.05)  # what is on disk only is still to be delivered
         for sender in self._senders:
             sender.stop()
         self._checkpoint()
+        for each in self._inputs:
+            self._unsaved.update({entry.file: entry for entry in each.harvest.at_rest()})
         if self._unsaved:
             self._registry.commit(self._unsaved.values())  # the last chance: what fails now is an error
-        return self._ledger.wait(0)
+        return self._ledger.wait(0) and (not self._waited_for or self._queue.empty())
 
     def _stuck(self) -> bool:
         """Whether a stopped or one-shot run has waited for its output for longer than there is patience for."""
         settled = sum(sender.counts.delivered + sender.counts.rejected for sender in self._senders)
         if settled != self._moved[0] or not (self._waited_for or self._stopping):
             self._moved = (settled, time.monotonic())
-        return time.monotonic() - self._moved[1] > self._patience
+        patience = min(self._patience, HANDOVER) if self._successor and not self._ended else self._patience
+        return time.monotonic() - self._moved[1] > patience
 
     def _tick(self) -> None:
         now = time.monotonic()
         if now < self._next_tick:
             return
         self._next_tick = now + 0.1
+        if self._pulse:
+            self._pulse()
         for sender in self._senders:
             if sender.failure:
                 raise sender.failure
         if now >= self._next_checkpoint:
             self._next_checkpoint = now + CHECKPOINT
             self._checkpoint()
+        if self._reload_asked and not self._stopping:
+            self._reload()
         if self._watch:
             self._watch(self.progress())
+        if self._observer and self._observer.due(now):
+            self._observe(self._observer)
+
+    def _observe(self, observer: Observer) -> None:
+        """Let those who watch from outside know where the agent stands."""
+        snapshot = Snapshot(time.monotonic(), output=self._settings.output.kind, state=self._trouble)
+        for counts in (self._past, *(sender.counts for sender in self._senders)):
+            add(snapshot.documents, counts)
+        snapshot.settings, snapshot.reloads = self._refused, self._reloads
+        snapshot.trouble = redacted(snapshot.documents.trouble, self._settings.secrets)
+        depth = self._queue.depth()
+        snapshot.queue_bytes, snapshot.queue_limit = depth.bytes, depth.limit
+        snapshot.spool_bytes, snapshot.spool_limit = depth.disk_bytes, depth.disk_limit
+        observer.inputs(self._inputs, snapshot)
+        observer.publish(snapshot)
+        observer.note(self._registry, snapshot.at)
 
     def _checkpoint(self) -> None:
         """What the ledger acknowledges, into the registry: after the output has it, never before (invariant 2)."""
-        moved = self._ledger.acknowledged()
-        for _, harvester in self._harvesters():
-            harvester.acknowledged = moved.get(harvester.entry.file, harvester.acknowledged)
-            if harvester.acknowledged > harvester.entry.offset and harvester.checkpoint():
-                self._unsaved[harvester.entry.file] = harvester.entry
+        for file, offset in self._ledger.acknowledged().items():
+            for each in self._inputs:
+                harvester = each.harvest.harvester(file)
+                if harvester is not None and offset > harvester.acknowledged:
+                    harvester.acknowledged = offset
+                    if harvester.checkpoint():
+                        self._unsaved[file] = harvester.entry
         if not self._unsaved:
             return
         try:
@@ -326,6 +432,10 @@ class Agent:
             self._unsaved.clear()
             self._trouble = ""
 
+    def _close_inputs(self) -> None:
+        for each in self._inputs:
+            each.harvest.close()
+
     def _close_senders(self) -> None:
         self._queue.close()
         for sender in self._senders:
@@ -333,59 +443,119 @@ class Agent:
         deadline = time.monotonic() + 5.0
         for sender in self._senders:
             sender.close(max(0.0, deadline - time.monotonic()))
+            self._keep_counts(sender)
+
+    def _keep_counts(self, sender: Sender) -> None:
+        sender.counts.trouble = ""
+        add(self._past, sender.counts)
+        sender.counts = Deliveries()
+
+    # --- other settings ------------------------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        """Read the settings again. What can go on goes on; another target, or another queue, needs a new beginning."""
+        self._reload_asked = False
+        if self._loader is None:
+            return
+        try:
+            new = plan(self._loader())
+            if new.settings.path_data != self._settings.path_data:
+                raise SettingsError(f"path.data: {new.settings.path_data} is another folder: that needs a restart")
+        except (ShipperError, ParserError, OSError) as error:
+            self._refuse(error)
+            self._tell(self._settings)
+            return
+        self._refused = ""
+        if _same_way(self._settings, new.settings):
+            self._renew(new.settings)
+            self._staged = new
+        else:
+            log.info("reload: what was read goes to the output there was, then the new one begins")
+            self._moved = (self._moved[0], time.monotonic())
+            self._successor = new
+            self._stopping = True
+
+    def _renew(self, settings: Settings) -> None:
+        """Other hosts, credentials, certificates, numbers of workers for the same target: at once, also while it is down."""
+        self._settings = settings
+        if settings.output.kind not in {"elasticsearch", "logstash"}:
+            return
+        workers = _workers(settings)
+        for sender in self._senders[:workers]:
+            sender.renew(open_output(settings), self._backoff())
+        for sender in self._senders[workers:]:
+            sender.retire()
+        more = [self._sender() for _ in range(workers - len(self._senders))]
+        for sender in more:
+            sender.start()
+        self._senders += more
+
+    def _apply(self, staged: Plan) -> None:
+        """Other inputs and pipelines, between two rounds of reading."""
+        self._staged = None
+        self._watchdog.seconds = staged.event_limit or self._watchdog.seconds
+        self._inputs = rearrange(self._inputs, staged, self._registry)
+        self._next_folders = 0.0
+        self._in_use(staged.settings)
+
+    def _switch(self, successor: Plan) -> None:
+        """Begin anew, with another target or queue. Open files that no look would find again are taken along."""
+        before = Plan(self._settings, [(each.settings, None) for each in self._inputs if not each.removed])
+        taken = stray(self._inputs)
+        self._parts.close()
+        self._ledger = Ledger()
+        self._unsaved.clear()
+        self._batch = Builder()
+        self._stopping = self._gave_up = False
+        self._successor = None
+        try:
+            self._open(successor)
+        except ShipperError as error:
+            self._refuse(error)
+            self._open(plan(before.settings))
+        self._watchdog.seconds = successor.event_limit or self._watchdog.seconds
+        adopt(taken, self._inputs)
+        self._next_folders = 0.0
+        self._moved = (0, time.monotonic())
+        if self._refused:
+            self._tell(self._settings)
+        else:
+            self._in_use(successor.settings)
+
+    def _refuse(self, error: Exception) -> None:
+        lines = str(error).splitlines()
+        self._refused = lines[0]
+        for line in lines:
+            log.error("reload: %s", line)
+        log.error("reload: the settings that were in use before go on")
+
+    def _in_use(self, settings: Settings) -> None:
+        self._reloads += 1
+        log.info("reload: the new settings are in use")
+        self._tell(settings)
+
+    def _tell(self, settings: Settings) -> None:
+        if self._reloaded:
+            self._reloaded(settings)
 
     # --- putting together ----------------------------------------------------------------------------------------
 
     def _sender(self) -> Sender:
+        output = open_output(self._settings)
+        return Sender(output, self._queue, self._settings.path_data / "state.db", self._backoff())
+
+    def _backoff(self) -> Backoff:
         settings = self._settings.output
-        backoff = Backoff()
-        if isinstance(settings, ElasticsearchOutputSettings):
-            backoff = Backoff(settings.backoff.init, settings.backoff.max)
-        return Sender(
-            open_output(self._settings),
-            self._queue,
-            self._ledger,
-            self._settings.path_data / "state.db",
-            backoff,
-        )
+        if isinstance(settings, ElasticsearchOutputSettings | LogstashOutputSettings):
+            return Backoff(settings.backoff.init, settings.backoff.max)
+        return Backoff()
 
 
-class _Builder:
-    """A batch in the making."""
-
-    def __init__(self) -> None:
-        self.count = self.bytes = 0
-        self.since = 0.0
-        self._bodies: list[bytes] = []
-        self._segments: list[Segment] = []
-
-    def add(self, encoded: Encoded, segment: Segment) -> None:
-        if not self.count:
-            self.since = time.monotonic()
-        self.count += encoded.documents
-        self.bytes += len(encoded.body)
-        self._bodies.append(encoded.body)
-        self._segments.append(segment)
-
-    def done(self) -> Batch:
-        return Batch(b"".join(self._bodies), self.count, self._segments)
+def _workers(settings: Settings) -> int:
+    return getattr(settings.output, "worker", 1)
 
 
-def _target(settings: Settings) -> str:
-    """Whose acknowledgements the registry keeps. Not the hosts: a node more makes no other cluster."""
-    output = settings.output
-    match output.kind:
-        case "elasticsearch":
-            return f"elasticsearch {output.target}"
-        case "file":
-            return f"file {output.path / output.filename}"
-        case "store":
-            return f"store {settings.store_path}"
-        case "console":
-            return "console"
-
-
-def _add(total: Encodings | Deliveries, part: Encodings | Deliveries) -> None:
-    for name in part.__slots__:
-        value, more = getattr(total, name), getattr(part, name)
-        setattr(total, name, value or more if isinstance(value, str) else value + more)
+def _same_way(before: Settings, after: Settings) -> bool:
+    """Whether what is on its way can go on: to the same target, through the same queue."""
+    queues = [(each.queue_max_bytes, each.queue_disk, each.spool_path) for each in (before, after)]
+    return target(before) == target(after) and queues[0] == queues[1]

@@ -13,15 +13,18 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     ("parser",),
-    ("shipper", "shipper.errors", "shipper.host"),  # the version, the tree of errors, the machine's name: for everybody
+    # the version, the tree of errors, the machine's name, what a disk's errors mean, a lock: for everybody
+    ("shipper", "shipper.errors", "shipper.host", "shipper.faults"),
+    ("shipper.lock",),
     ("shipper.settings", "shipper.testing"),
     ("shipper.store", "shipper.state", "shipper.lumberjack"),
     ("shipper.outputs", "shipper.files"),
     ("shipper.delivery",),
-    ("shipper.query",),
-    ("shipper.web", "shipper.elastic"),
+    ("shipper.query", "shipper.progress"),
+    ("shipper.web", "shipper.elastic", "shipper.status"),
     ("shipper.inputs",),
-    ("shipper.agent",),
+    ("shipper.observer", "shipper.handover", "shipper.completion"),
+    ("shipper.agent", "shipper.receiver"),
     ("shipper.cli",),
     ("shipper.__main__",),
 )
@@ -33,6 +36,7 @@ HEAVY = (
     "elasticsearch",
     "lark",
     "luqum",
+    "prometheus_client",
     "pydantic",
     "rich",
     "sqlite3",

@@ -14,7 +14,7 @@ import binascii
 import codecs
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shipper.files.reader import Block
 
 CHUNK = 32
+TAGS = 20
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
@@ -53,20 +54,34 @@ class Encodings:
     """By the pipeline."""
     unparsed: int = 0
     """Carry a tag of failure (``_grokparsefailure`` ...); shipped whole."""
+    failures: dict[str, int] = field(default_factory=dict)
+    """How many carry which; those of more than ``TAGS`` kinds together under ``other``."""
 
 
 class Encoder:
     """What all files of an input have in common: a pipeline (or none) and the fields that every document gets."""
 
-    def __init__(self, pipeline: Pipeline | None, fields: Mapping[str, Any], tags: tuple[str, ...] = ()) -> None:
-        """``fields`` are nested; the pipeline sees them, and may change them in its own event only."""
+    def __init__(
+        self,
+        pipeline: Pipeline | None,
+        fields: Mapping[str, Any],
+        tags: tuple[str, ...] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``fields`` are nested; the pipeline sees them, and may change them in its own event only.
+
+        ``metadata`` goes in front of each document as ``@metadata``, for outputs that understand it.
+        """
+        self._metadata = b'{"@metadata":%b,' % orjson.dumps(metadata) if metadata else b""
         self.counts = Encodings()
         constant = _plain({**fields, "tags": list(tags)} if tags else fields)
         if not isinstance(constant.get("log", {}), dict):
             del constant["log"]  # where the event stood is below it
         # The direct way counts nothing.
         self._direct = (
-            None if _failed(constant.get("tags")) else compile_direct(pipeline.statements if pipeline else (), constant)
+            None
+            if _failures(constant.get("tags"))
+            else compile_direct(pipeline.statements if pipeline else (), constant)
         )
         self._transform = pipeline.transform if pipeline else None
         touched = frozenset[str]() if pipeline is None else pipeline.touches
@@ -106,6 +121,8 @@ class Encoder:
             self.counts.dropped += len(documents) - len(done)
             raws = [raw for raw, document in zip(raws, documents, strict=True) if document is not None]
             offsets = [offset for offset, document in zip(offsets, documents, strict=True) if document is not None]
+        if self._metadata:
+            done = [self._metadata + document[1:] if document != b"{}" else document for document in done]
         return _body(done, raws, offsets, seed)
 
     def _event(self, raw: bytes, offset: int, path: str, now: Timestamp) -> dict[str, Any]:
@@ -118,7 +135,7 @@ class Encoder:
     def _encode(self, document: dict[str, Any]) -> bytes | None:
         document.pop("@metadata", None)
         if "tags" in document:
-            self.counts.unparsed += _failed(document["tags"])
+            self._count(document["tags"])
         try:
             return _dump(document)
         except (TypeError, ValueError, RecursionError):
@@ -126,8 +143,17 @@ class Encoder:
 
     def _bare(self, raw: bytes, offset: int, path: str, now: Timestamp) -> bytes:
         """The event as it came: what the pipeline made of it cannot be written as JSON."""
-        self.counts.unparsed += 1
+        self._count(["_encodefailure"])
         return _dump({**self._event(raw, offset, path, now), "tags": ["_encodefailure"]})
+
+    def _count(self, tags: object) -> None:
+        failed = _failures(tags)
+        self.counts.unparsed += bool(failed)
+        failures = self.counts.failures
+        for tag in failed:
+            # A tag may hold what stood in the log: their number, and the length of each, must have an end.
+            name = tag[:64] if tag[:64] in failures or len(failures) < TAGS else "other"
+            failures[name] = failures.get(name, 0) + 1
 
     def _events(self, block: Block) -> tuple[list[bytes], list[int]]:
         """The bytes of each event without its line end, and where it stands in the file; none of white space only."""
@@ -186,8 +212,9 @@ def _body(documents: list[bytes], raws: list[bytes], offsets: list[int], seed: b
     return Encoded(b'{"create":{"_id":"%b"}}\n%b\n' * count % tuple(lines), count)
 
 
-def _failed(tags: object) -> bool:
-    return isinstance(tags, list) and any(isinstance(tag, str) and tag.startswith("_") for tag in tags)
+def _failures(tags: object) -> list[str]:
+    """The tags by which filters say that they failed."""
+    return [tag for tag in tags if isinstance(tag, str) and tag.startswith("_")] if isinstance(tags, list) else []
 
 
 def _dump(value: Any) -> bytes:

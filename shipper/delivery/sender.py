@@ -19,11 +19,10 @@ from shipper.state.rejects import Rejects
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shipper.delivery.ledger import Ledger
-    from shipper.delivery.queue import BatchQueue
+    from shipper.delivery.queue import Queue
     from shipper.delivery.retry import Backoff
     from shipper.outputs.base import Output
-    from shipper.outputs.batch import Batch, Outcomes
+    from shipper.outputs.batch import Batch
 
 log = logging.getLogger(__name__)
 
@@ -49,20 +48,21 @@ class Sender:
     def __init__(
         self,
         output: Output,
-        queue: BatchQueue,
-        ledger: Ledger,
+        queue: Queue,
         state: Path,
         backoff: Backoff,
     ) -> None:
         """``state`` is the agent's database, for the rejects."""
         self.counts = Deliveries()
         self.failure: BaseException | None = None
+        self._retired = False
         self._output = output
         self._queue = queue
-        self._ledger = ledger
         self._state = state
         self._backoff = backoff
         self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._renewed: tuple[Output, Backoff] | None = None
         self._rejects: Rejects | None = None
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
@@ -73,10 +73,22 @@ class Sender:
     def stop(self) -> None:
         """Give up waiting for an output that does not answer; what is not settled is sent again after the next start."""
         self._stop.set()
+        self._wake.set()
+
+    def renew(self, output: Output, backoff: Backoff) -> None:
+        """Go on with another output for the same target, from the next attempt on; a wait for that ends now."""
+        before, self._renewed = self._renewed, (output, backoff)
+        self._wake.set()
+        if before:
+            before[0].close()
+
+    def retire(self) -> None:
+        """End after the next batch: others go on."""
+        self._retired = True
 
     def close(self, timeout: float = 5.0) -> None:
         """End the thread, and let go of the output. A request that is under way is waited for ``timeout`` seconds."""
-        self._stop.set()
+        self.stop()
         if self._thread.is_alive():
             self._thread.join(timeout)
         elif not self._thread.ident:
@@ -88,12 +100,20 @@ class Sender:
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set() and (batch := self._queue.get()) is not None:
+            while not self._stop.is_set() and not self._retired:
+                try:
+                    batch = self._queue.get()
+                except StateError as error:
+                    self._pause(str(error))
+                    continue
+                if batch is None:
+                    break
                 if self._deliver(batch):
-                    self._ledger.settle(batch.segments)
+                    self._queue.done(batch)
         except BaseException as error:  # noqa: BLE001 - a thread's end must be seen by the agent, whatever it was
             self.failure = error
         finally:
+            self._take_renewed()
             self._output.close()
             if self._rejects:
                 self._rejects.close()
@@ -101,15 +121,20 @@ class Sender:
     def _deliver(self, batch: Batch) -> bool:
         """Whether every document is settled; not, when the sender was stopped meanwhile."""
         while True:
+            self._take_renewed()
             try:
                 outcomes = self._output.send(batch)
-                self._account(batch, outcomes)
             except TooLargeError as error:
                 return self._split(batch, str(error))
-            except (OutputError, StateError) as error:
+            except OutputError as error:
                 if not self._pause(str(error)):
                     return False
                 continue
+            if outcomes.rejected and not self._reject(batch, outcomes.rejected):
+                return False
+            self.counts.delivered += batch.count - len(outcomes.retry) - len(outcomes.rejected)
+            self.counts.duplicates += outcomes.duplicates
+            self.counts.failure_store += outcomes.failure_store
             if not outcomes.retry:
                 self._recovered()
                 return True
@@ -124,39 +149,35 @@ class Sender:
         if batch.count > 1:
             half = batch.count // 2
             return self._deliver(batch.select(range(half))) and self._deliver(batch.select(range(half, batch.count)))
+        return self._reject(batch, [Rejection(0, 413, reason)])
+
+    def _reject(self, batch: Batch, rejected: list[Rejection]) -> bool:
+        """Keep documents, as soon as the disk takes them; not, when the sender was stopped meanwhile.
+
+        The batch is not sent again for that: what was delivered of it may not be known by its id any more by then (a data
+        stream that has rolled over).
+        """
+        ids, documents = batch.ids(), batch.documents()
+        rows = [(ids[at], status, reason, documents[at]) for at, status, reason in rejected]
         while True:
             try:
-                self._reject(batch, [Rejection(0, 413, reason)])
+                if self._rejects is None:
+                    self._rejects = Rejects(self._state)
+                self._rejects.add(self._output.name, rows)
             except StateError as error:
                 if not self._pause(str(error)):
                     return False
             else:
-                return True
-
-    def _account(self, batch: Batch, outcomes: Outcomes) -> None:
-        if outcomes.rejected:
-            self._reject(batch, outcomes.rejected)
-        self.counts.delivered += batch.count - len(outcomes.retry) - len(outcomes.rejected)
-        self.counts.duplicates += outcomes.duplicates
-        self.counts.failure_store += outcomes.failure_store
-
-    def _reject(self, batch: Batch, rejected: list[Rejection]) -> None:
-        if self._rejects is None:
-            self._rejects = Rejects(self._state)
-        ids, documents = batch.ids(), batch.documents()
-        self._rejects.add(
-            self._output.name,
-            [(ids[at], status, reason, documents[at]) for at, status, reason in rejected],
-        )
+                break
         if not self.counts.rejected:
             # Not the reason: it may hold what stood in the log.
             log.warning(
-                "%s rejects documents (status %d); they are kept in %s",
+                "%s rejects documents (status %d); they are kept: see `shipper rejects list`",
                 self._output.name,
                 rejected[0].status,
-                self._state,
             )
         self.counts.rejected += len(rejected)
+        return True
 
     def _pause(self, trouble: str) -> bool:
         """Wait before the next attempt; whether there shall be one."""
@@ -164,7 +185,19 @@ class Sender:
         if trouble != self.counts.trouble:
             log.warning("%s; trying again until it works", trouble)
             self.counts.trouble = trouble
-        return not self._stop.wait(wait)
+        self._wake.wait(wait)
+        return not self._stop.is_set()
+
+    def _take_renewed(self) -> None:
+        if self._renewed is None:
+            return
+        self._wake.clear()  # first: another one that comes now wakes again
+        renewed, self._renewed = self._renewed, None
+        if self._stop.is_set():
+            self._wake.set()
+        old = self._output
+        self._output, self._backoff = renewed
+        old.close()
 
     def _recovered(self) -> None:
         self._backoff.reset()

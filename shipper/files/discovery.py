@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
@@ -19,7 +20,8 @@ class Found(NamedTuple):
     device: int
     inode: int
     size: int
-    modified: float
+    modified: int
+    """Nanoseconds since 1970."""
 
     @property
     def shown(self) -> str:
@@ -53,11 +55,13 @@ class Discovery:
     def __init__(self, patterns: Iterable[str], exclude: Iterable[str] = ()) -> None:
         self._patterns = tuple(patterns)
         self._exclude = [re.compile(expression) for expression in exclude]
+        self._failed: dict[str, str] = {}
 
     def scan(self) -> tuple[list[Found], list[Unreadable]]:
         """The files that are there now, by path, and the paths that are there and cannot be read."""
         found: list[Found] = []
         unreadable: list[Unreadable] = []
+        self._failed.clear()
         seen: set[tuple[int, int]] = set()
         for path, named in self._paths():
             try:
@@ -74,8 +78,8 @@ class Discovery:
                 continue
             if (status.st_dev, status.st_ino) not in seen:
                 seen.add((status.st_dev, status.st_ino))
-                found.append(Found(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime))
-        return found, unreadable
+                found.append(Found(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+        return found, [*unreadable, *(Unreadable(folder, reason) for folder, reason in self._failed.items())]
 
     def folders(self) -> set[str]:
         """The existing folders in which files may appear: where watching for events makes sense."""
@@ -88,12 +92,79 @@ class Discovery:
         seen: set[str] = set()
         for pattern in self._patterns:
             wild = glob.has_magic(pattern) and not os.path.lexists(pattern)
-            paths = sorted(glob.iglob(pattern, recursive=True, include_hidden=True)) if wild else [pattern]
-            for path in paths:
-                absolute = os.path.abspath(path)
+            for absolute in sorted(self._expand(pattern)) if wild else [os.path.abspath(pattern)]:
                 if absolute not in seen and not any(expression.search(absolute) for expression in self._exclude):
                     seen.add(absolute)
                     yield absolute, not wild
+
+    def _expand(self, pattern: str) -> set[str]:
+        """The paths that match, with every folder on the way that cannot be looked into among the failed ones.
+
+        ``glob`` does the same, but takes such a folder for an empty one.
+        """
+        parts = os.path.abspath(pattern).split("/")[1:]
+        places = {"/"}
+        for at, part in enumerate(parts):
+            last = at == len(parts) - 1
+            if part == "**":
+                places = {below for place in places for below in self._below(place, set(), files=last)}
+            elif glob.has_magic(part):
+                match = re.compile(fnmatch.translate(part)).match
+                places = {
+                    os.path.join(place, name)
+                    for place in places
+                    for name, is_folder in self._look(place)
+                    if (last or is_folder) and match(name)
+                }
+            else:
+                places = {os.path.join(place, part) for place in places}
+                if not last:
+                    places = {place for place in places if os.path.isdir(place) or self._is_closed(place)}
+        return {place for place in places if os.path.lexists(place)} if not glob.has_magic(parts[-1]) else places
+
+    def _below(self, folder: str, seen: set[tuple[int, int]], *, files: bool) -> Iterator[str]:
+        """A folder and those in it, each once: links may make circles."""
+        try:
+            status = os.stat(folder)
+        except OSError:
+            return
+        if not stat.S_ISDIR(status.st_mode) or (status.st_dev, status.st_ino) in seen:
+            return
+        seen.add((status.st_dev, status.st_ino))
+        yield folder
+        for name, is_folder in self._look(folder):
+            if is_folder:
+                yield from self._below(os.path.join(folder, name), seen, files=files)
+            elif files:
+                yield os.path.join(folder, name)
+
+    def _look(self, folder: str) -> list[tuple[str, bool]]:
+        """The names in a folder, and which of them are folders."""
+        try:
+            with os.scandir(folder) as entries:
+                return [(entry.name, _is_folder(entry)) for entry in entries]
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            self._failed[folder] = f"cannot be looked into: {error.strerror}"
+        return []
+
+    def _is_closed(self, folder: str) -> bool:
+        """Whether a folder cannot be looked at, which is not to say that it is not there."""
+        try:
+            os.stat(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            self._failed[folder] = f"cannot be looked at: {error.strerror}"
+        return False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _why_not(path: str, mode: int) -> str:

@@ -4,15 +4,17 @@ A ``Fingerprint`` is taken of the file as far as it has been acknowledged: a has
 a hash of the (at most 1 KiB of) bytes before the acknowledged offset. A file *is* the one that was fingerprinted when
 both still hold. A name that now shows other content, or a file that was truncated and has grown again, does not.
 
-The life of a fingerprint: it is empty when a file is first seen; ``take`` makes it anew, from the open file, at each
-checkpoint; ``matches`` is asked when a file is opened and whenever it has changed.
+The life of a fingerprint: it is empty when a file is first seen; at each checkpoint it is made anew, of the bytes that
+were read; ``matches`` is asked when a file is opened and whenever it has changed.
 """
 
 from __future__ import annotations
 
-import os
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from shipper.files.content import Content
 
 PREFIX = 1024
 """Bytes at the beginning of a file that identify it."""
@@ -35,21 +37,23 @@ class Fingerprint(NamedTuple):
     tail: bytes = b""
 
     @classmethod
-    def take(cls, descriptor: int, offset: int) -> Fingerprint:
+    def take(cls, content: Content, offset: int) -> Fingerprint:
         """Of the open file, read up to ``offset``. Raises ``OSError``."""
-        head = os.pread(descriptor, min(PREFIX, offset), 0)
-        begin = max(0, offset - TAIL)
-        tail = head if begin == 0 and offset <= len(head) else os.pread(descriptor, offset - begin, begin)
-        return cls(len(head), digest(head), offset, digest(tail))
+        head = content.read(min(PREFIX, offset), 0)
+        return cls(len(head), digest(head), offset, digest(tail_of(content, offset)))
 
-    def matches(self, descriptor: int) -> bool:
+    def matches(self, content: Content) -> bool:
         """Whether the open file is the one that was fingerprinted. Raises ``OSError``."""
-        head = os.pread(descriptor, self.prefix_length, 0)
+        head = content.read(self.prefix_length, 0)
         if len(head) != self.prefix_length or (head and digest(head) != self.prefix):
             return False
-        begin = max(0, self.offset - TAIL)
-        tail = os.pread(descriptor, self.offset - begin, begin)
-        return len(tail) == self.offset - begin and (not tail or digest(tail) == self.tail)
+        tail = tail_of(content, self.offset)
+        return len(tail) == min(TAIL, self.offset) and (not tail or digest(tail) == self.tail)
+
+
+def tail_of(content: Content, offset: int) -> bytes:
+    """The bytes before ``offset`` that identify how far the file was read. Raises ``OSError``."""
+    return content.read(min(TAIL, offset), max(0, offset - TAIL))
 
 
 def first_line_key(head: bytes) -> bytes:

@@ -1,22 +1,27 @@
 """A file's bytes as blocks of whole events, from a known offset on.
 
-A ``Reader`` reads with ``pread`` and keeps the *tail*: the bytes behind the last cut, which belong to an event that may
+A ``Reader`` reads from a known offset and keeps the *tail*: the bytes behind the last cut, which belong to an event that may
 still go on. Its position is where the tail begins; it is a place in memory and never a resume point (invariant 1).
 
 Where the same bytes are read again, from any earlier cut, the same cuts come out: framing decides by content alone, an
 event that is longer than the limit is cut at a distance from its own beginning, and cuts that time decided are handed in
 (``forced``) by the one who made them durable (invariant 5).
+
+A writer that was not told of a truncation writes on where it was: the file begins with a hole then, which reads as NUL
+bytes. NULs at the very beginning of a file are passed over and counted; anywhere else they are what the log says.
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
+
+from shipper.files.content import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from parser.multiline import Framer
+    from shipper.files.content import Content
 
 BLOCK = 128 * 1024
 """Bytes read at once: large enough that the cost of a block is spread, small enough to stay in a core's cache."""
@@ -31,6 +36,13 @@ class Block(NamedTuple):
     cuts: list[int]
     partial: frozenset[int] = frozenset()
     """Which events are pieces of one that is over the limit."""
+    borrowed: int = 0
+    """So many bytes at the end of the data are the beginning of the file that took this one's name (see ``Reader.join``)."""
+
+    @property
+    def end(self) -> int:
+        """The offset at which what stands in the file itself ends."""
+        return self.offset + len(self.data) - self.borrowed
 
 
 class Reader:
@@ -38,7 +50,7 @@ class Reader:
 
     def __init__(
         self,
-        descriptor: int,
+        content: Content,
         framer: Framer,
         *,
         offset: int = 0,
@@ -46,13 +58,22 @@ class Reader:
         limit: int = 10 * 1024 * 1024,
     ) -> None:
         """``limit``: an event is at most so many bytes."""
-        self.descriptor = descriptor
+        self.content = content
         self.position = offset
+        self.skipped = 0
+        """NUL bytes at the beginning that were passed over."""
         self._tail = b""
         self._framer = framer
         self._forced = list(forced)
         self._limit = limit
-        self._inside = offset > 0 and os.pread(descriptor, 1, offset - 1) != b"\n"
+        self._inside = offset > 0 and content.read(1, offset - 1) != b"\n"
+        self._leading = offset == 0
+        self._joined: tuple[int, bytes] | None = None
+
+    @property
+    def tail(self) -> bytes:
+        """What is read but in no block yet."""
+        return self._tail
 
     @property
     def pending(self) -> int:
@@ -69,14 +90,21 @@ class Reader:
         while True:
             stop = self._forced[0] if self._forced else None
             want = BLOCK if stop is None else min(BLOCK, stop - self.end)
-            data = os.pread(self.descriptor, want, self.end) if want > 0 else b""
+            data = self.content.read(want, self.end) if want > 0 else b""
+            if self._leading and data:
+                data = self._without_leading_nuls(data, stop)
+                if not data:
+                    continue
             at_stop = stop is not None and self.end + len(data) >= stop
             if not data and not at_stop:
                 return None
             buffer = self._tail + data
             whole = buffer.rfind(b"\n", len(self._tail)) + 1
             # Nothing in the tail was a cut before, but what is new may end the event that it holds.
-            if at_stop:
+            if at_stop and self._joined and self._joined[0] == stop:
+                if not (cuts := [cut for cut in self._framer.cuts(buffer) if cut < len(buffer)]):
+                    return self._with_borrowed(buffer, self._joined[1])
+            elif at_stop:
                 self._forced.pop(0)
                 # A last line without its newline may begin an event as any other does.
                 lines = buffer if whole == len(buffer) else buffer + b"\n"
@@ -100,6 +128,51 @@ class Reader:
         self._forced.insert(0, offset)
         # What was read beyond it is read again.
         self._tail = self._tail[: offset - self.position]
+
+    def configure(self, framer: Framer, limit: int) -> None:
+        """Go on with other rules; what is in no block yet goes by them."""
+        self._framer, self._limit = framer, limit
+
+    def forget(self) -> None:
+        """Give up what is in no block yet."""
+        self._tail = b""
+
+    def snapshot(self) -> tuple[object, ...]:
+        """What ``restore`` brings back: a read that turned out to be of other content is undone."""
+        return self.position, self._tail, list(self._forced), self._inside, self._leading, self.skipped
+
+    def restore(self, state: tuple[object, ...]) -> None:
+        """As if nothing had been read since the ``snapshot``."""
+        self.position, self._tail, self._forced, self._inside, self._leading, self.skipped = state  # type: ignore[assignment]
+
+    def join(self, offset: int, borrowed: bytes) -> None:
+        """The event that is forced to end at ``offset`` goes on with ``borrowed``, the beginning of the next file."""
+        self._joined = (offset, borrowed)
+
+    def skip(self, offset: int) -> None:
+        """Begin at ``offset``: what stands before it belongs to an event of the file before. Nothing has been read yet."""
+        self.position = offset
+        self._forced = [cut for cut in self._forced if cut > offset]
+        self._leading = False
+
+    def _with_borrowed(self, buffer: bytes, borrowed: bytes) -> Block:
+        self._forced.pop(0)
+        self._joined = None
+        block = Block(buffer + borrowed, self.position, [len(buffer) + len(borrowed)], borrowed=len(borrowed))
+        self._tail = b""
+        self.position += len(buffer)
+        self._inside = False
+        return block
+
+    def _without_leading_nuls(self, data: bytes, stop: int | None) -> bytes:
+        rest = data.lstrip(b"\0")
+        passed = len(data) - len(rest)
+        if not rest and stop is None and isinstance(self.content, Plain):
+            passed = max(passed, self.content.data_from(self.position + passed) - self.position)
+        self._leading = not rest
+        self.position += passed
+        self.skipped += passed
+        return rest
 
     def _block(self, buffer: bytes, cuts: list[int], partial: frozenset[int] = frozenset()) -> Block | None:
         if not cuts:

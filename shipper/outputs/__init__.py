@@ -20,6 +20,10 @@ def open_output(settings: Settings) -> Output:
             from shipper.outputs.elasticsearch import ElasticsearchOutput  # noqa: PLC0415 - 19 MB that others need not pay
 
             return ElasticsearchOutput(output)
+        case "logstash":
+            from shipper.outputs.logstash import LogstashOutput  # noqa: PLC0415 - only the one that is used
+
+            return LogstashOutput(output)
         case "console":
             from shipper.outputs.console import ConsoleOutput  # noqa: PLC0415 - only the one that is used
 

@@ -18,9 +18,6 @@ class Output(ABC):
     name: str
     """For messages: ``store``, ``elasticsearch at https://es:9200``."""
 
-    idempotent: bool = False
-    """Whether a document that is sent again under its id is stored once."""
-
     def check(self) -> None:
         """Look, once and before anything is sent, whether the output can be used as it is set up.
 

@@ -59,6 +59,9 @@ _TARGET_FAULTS = frozenset(
 FACTS says "any other 4xx = reject"; that would put the whole stream among the rejects while an index is read-only.
 """
 
+_SPEAKING = _TARGET_FAULTS | {"circuit_breaking_exception", "illegal_argument_exception", "status_exception"}
+"""Errors whose reason is about the target, the server or the request, not about a document."""
+
 # It warns of each failed attempt with a traceback, on standard error where logging is not set up; our errors say it all.
 logging.getLogger("elastic_transport").setLevel(logging.ERROR)
 
@@ -128,8 +131,6 @@ class _Node(Urllib3HttpNode):
 class ElasticsearchOutput(Output):
     """Bulk ``create`` into a data stream or an index. A document whose id is there already counts as delivered."""
 
-    idempotent = True
-
     def __init__(self, settings: ElasticsearchOutputSettings) -> None:
         """Connects to nothing yet. Raises ``RefusedError`` when certificates cannot be loaded."""
         self.name = f"elasticsearch at {', '.join(settings.hosts)}"
@@ -140,6 +141,7 @@ class ElasticsearchOutput(Output):
         self._gzip = min(settings.gzip_level, 3)
         headers = _headers(settings)
         self._headers = HttpHeaders(headers).freeze()
+        self._json_headers = HttpHeaders(headers | {"content-type": "application/json"}).freeze()
         self._bulk_headers = HttpHeaders(headers | ({"content-encoding": "gzip"} if self._gzip else {})).freeze()
         as_they_are = _Bytes()
         self._transport = Transport(
@@ -177,6 +179,13 @@ class ElasticsearchOutput(Output):
             self._raise_for(status, answer)
         return _parsed(answer)
 
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        """Status and answer, a JSON object, of one request with a JSON body. Raises ``UnavailableError`` for no answer."""
+        status, _, answer = self._request(
+            method, path, None if body is None else orjson.dumps(body), self._json_headers
+        )
+        return status, _parsed(answer)
+
     def send(self, batch: Batch) -> Outcomes:
         """One bulk request, to one node."""
         if not batch.count:
@@ -198,9 +207,11 @@ class ElasticsearchOutput(Output):
         """Close the connections."""
         self._transport.close()
 
-    def _request(self, method: str, target: str, body: bytes | None = None) -> tuple[int, HttpHeaders, bytes]:
+    def _request(
+        self, method: str, target: str, body: bytes | None = None, headers: HttpHeaders | None = None
+    ) -> tuple[int, HttpHeaders, bytes]:
         """Status, headers and body of the first node's answer. A node that cannot be reached is passed over."""
-        headers = self._bulk_headers if body else self._headers
+        headers = headers or (self._bulk_headers if body else self._headers)
         for left in range(self._nodes - 1, -1, -1):
             try:
                 meta, answer = self._transport.perform_request(method, target, body=body, headers=headers)
@@ -216,7 +227,7 @@ class ElasticsearchOutput(Output):
 
     def _raise_for(self, status: int, answer: bytes) -> None:
         """The error for a whole request that did not succeed."""
-        why = f"{self.name}: {_reason_of(_parsed(answer).get('error'), '') or f'it answered {status}'}"
+        why = f"{self.name}: {_trouble_of(_parsed(answer).get('error'), f'it answered {status}')}"
         if status == 413:
             raise TooLargeError(f"{self.name}: the request is larger than the server takes (http.max_content_length)")
         if status == 401:
@@ -235,8 +246,9 @@ class ElasticsearchOutput(Output):
         """Each document's own. Raises ``UnavailableError`` for what is not the answer of a bulk request."""
         items = _parsed(answer).get("items")
         if not isinstance(items, list):
-            start = answer[:80].decode(errors="replace")
-            raise UnavailableError(f"{self.name}: the answer is not that of a bulk request: {start!r}")
+            raise UnavailableError(
+                f"{self.name}: the answer ({len(answer)} bytes) is not that of a bulk request: what is in front of it?"
+            )
         if len(items) != count:
             reason = f"the answer has {len(items)} outcomes for {count} documents"
             return Outcomes(retry=list(range(count)), reason=reason)
@@ -255,7 +267,7 @@ class ElasticsearchOutput(Output):
             elif status == 429 or status >= 500 or _type_of(result.get("error")) in _TARGET_FAULTS:
                 refused += status < 500 and status != 429
                 outcomes.retry.append(at)
-                outcomes.reason = outcomes.reason or _reason_of(result.get("error"), f"status {status}")
+                outcomes.reason = outcomes.reason or _trouble_of(result.get("error"), f"status {status}")
             else:
                 outcomes.rejected.append(Rejection(at, status, _reason_of(result.get("error"), f"status {status}")))
         if refused == count:
@@ -316,6 +328,17 @@ def _parsed(answer: bytes) -> dict[str, Any]:
 
 def _type_of(error: Any) -> str:
     return str(error.get("type", "")) if isinstance(error, dict) else ""
+
+
+def _trouble_of(error: Any, default: str) -> str:
+    """What may be logged of an error: its type, and its reason only where that never quotes a document.
+
+    Others do: a shard that is not there is reported with the request, which has the document's source in it.
+    """
+    kind = _type_of(error)
+    if kind in _SPEAKING:
+        return f"{kind}: {error.get('reason')}"
+    return kind or default
 
 
 def _reason_of(error: Any, default: str) -> str:

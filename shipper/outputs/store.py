@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from shipper.errors import RefusedError, StateError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from shipper.outputs.batch import Batch
 
+log = logging.getLogger(__name__)
+
 _BAD_REQUEST = 400
 
 
@@ -24,7 +27,6 @@ class StoreOutput(Output):
     """
 
     name = "store"
-    idempotent = True
 
     def __init__(self, path: Path) -> None:
         self.conflicts = 0
@@ -43,6 +45,8 @@ class StoreOutput(Output):
             written = self._store.write(batch.ids(), batch.documents())
         except StateError as error:
             raise RefusedError(str(error)) from error
+        if written.conflicts and not self.conflicts:
+            log.info("documents come again with other content than is stored (parsed otherwise?); the first stays")
         self.conflicts += written.conflicts
         return Outcomes(
             duplicates=written.duplicates,

@@ -12,7 +12,7 @@ import hashlib
 import socket
 import ssl
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.errors import RefusedError
 
@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 _DER = 2
 """``_ssl.ENCODING_DER``."""
+
+
+class Hints(NamedTuple):
+    """What to do when one side speaks TLS and the other does not."""
+
+    secure: str
+    plain: str
+
+
+ELASTICSEARCH = Hints("write https:// in hosts", "write http:// in hosts")
+LOGSTASH = Hints("set output.logstash.ssl.enabled", "set output.logstash.ssl.enabled: false")
 
 
 def client_context(settings: SslSettings) -> ssl.SSLContext:
@@ -86,22 +97,18 @@ def _sent_chain(tls: ssl.SSLSocket) -> list[bytes]:
     return [each.public_bytes(_DER) for each in certificates]
 
 
-def explain(error: BaseException, timeout: float, *, secure: bool) -> str:
+def explain(error: BaseException, timeout: float, *, secure: bool, hints: Hints = ELASTICSEARCH) -> str:
     """Why a connection failed, in words and with what to do, from the innermost cause that says something.
 
-    ``timeout`` is the one that was in force, in seconds; ``secure``: whether TLS was spoken.
+    ``timeout`` is the one that was in force, in seconds; ``secure``: whether TLS was spoken; ``hints``: how to change that.
     """
-    hint = (
-        "it may want a client certificate, see ssl.certificate"
-        if secure
-        else "if it wants TLS, write https:// in hosts"
-    )
+    hint = "it may want a client certificate, see ssl.certificate" if secure else f"if it wants TLS, {hints.secure}"
     closed = f"the server closed the connection before an answer came; {hint}"
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             return closed
         if isinstance(cause, ssl.SSLError):
-            return _explain_tls(cause)
+            return _explain_tls(cause, hints)
         if isinstance(cause, socket.gaierror):
             return f"the name cannot be resolved ({cause.strerror}): check hosts and the DNS"
         if isinstance(cause, TimeoutError):
@@ -128,7 +135,7 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found[::-1]
 
 
-def _explain_tls(error: ssl.SSLError) -> str:
+def _explain_tls(error: ssl.SSLError, hints: Hints) -> str:
     message = getattr(error, "verify_message", "") or (error.reason or "").lower().replace("_", " ") or str(error)
     if "mismatch" in message or "is not valid for" in message:
         advice = "use a name of the certificate in hosts, or ssl.verification_mode: certificate"
@@ -141,7 +148,7 @@ def _explain_tls(error: ssl.SSLError) -> str:
     elif "certificate required" in message or "handshake failure" in message:
         return f"TLS: {message}: it may want a client certificate, see ssl.certificate"
     elif "wrong version" in message or "record layer" in message or "http request" in message:
-        return f"TLS: {message}: the server does not seem to speak TLS there, write http:// in hosts if so"
+        return f"TLS: {message}: the server does not seem to speak TLS there, {hints.plain} if so"
     else:
         return f"TLS: {message}"
     return f"its certificate cannot be verified ({message}): {advice}"

@@ -13,10 +13,12 @@ from pydantic import BaseModel, ValidationError
 from shipper.settings.base import Key
 from shipper.settings.model import InputSettings, Settings
 from shipper.settings.nodes import Node, Problem, resolved
+from shipper.settings.options import LINE, as_option
 from shipper.settings.outputs import (
     ConsoleOutputSettings,
     ElasticsearchOutputSettings,
     FileOutputSettings,
+    LogstashOutputSettings,
     StoreOutputSettings,
 )
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 OUTPUTS: dict[str, type[BaseModel]] = {
     "store": StoreOutputSettings,
     "elasticsearch": ElasticsearchOutputSettings,
+    "logstash": LogstashOutputSettings,
     "file": FileOutputSettings,
     "console": ConsoleOutputSettings,
 }
@@ -37,7 +40,6 @@ _ELSEWHERE = {
     "output.elasticsearch.pipeline": "parsing is the input's pipeline",
     "bulk_max_size": "batches are bounded in bytes: bulk_max_bytes",
     "processors": "write a pipeline of Logstash filters, and name it with pipeline",
-    "filebeat": "write inputs at the top of the file, without filebeat",
 }
 """Settings of Filebeat that people will try, by their name or its end, and what to do instead."""
 
@@ -148,7 +150,9 @@ class Binder:
         self.places[location] = (node.line, name)
         if isinstance(node.value, list):
             return [self._raw(child, f"{name}[{at}]", (*location, at)) for at, child in enumerate(node.value)]
-        return node.plain() if isinstance(node.value, dict) else node.value
+        if isinstance(node.value, dict):
+            return node.plain()
+        return as_option(node.value) if node.line == LINE else node.value
 
     def _output(self, node: Node) -> dict[int | str, Any] | None:
         if node.value is None:
@@ -229,8 +233,12 @@ class Binder:
                 self.problems.append(
                     Problem(line, name, f"{each.id!r} is the id of inputs[{ids[each.id]}] already: ids must differ")
                 )
-        if not any(each.enabled for each in settings.inputs):
-            line, name = self.places["inputs",]
+        if ("inputs",) not in self.places:
+            return  # the file is no mapping, and that is reported
+        line, name = self.places["inputs",]
+        if not settings.inputs and settings.receive is None:
+            self.problems.append(Problem(line, name, "is missing, and it is required"))
+        elif settings.inputs and not any(each.enabled for each in settings.inputs):
             self.problems.append(Problem(line, name, "every input is disabled: enable one"))
 
     def _problem(self, detail: ErrorDetails) -> Problem:

@@ -5,37 +5,25 @@ A field's ``Key`` says where it stands in ``shipper.yml`` when that is not its o
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable  # noqa: TC003 - pydantic reads the annotations
+from pathlib import Path  # noqa: TC003 - as above
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, model_validator
 
 from shipper.settings.base import Fields, Flag, Key, Model, Tags, Text
 from shipper.settings.outputs import (
     ConsoleOutputSettings,
     ElasticsearchOutputSettings,
     FileOutputSettings,
+    LogstashOutputSettings,
     StoreOutputSettings,
 )
-from shipper.settings.units import FilePath, Glob, Regex, Seconds, Size, Unit, absolute, items
-
-
-def _zone(name: str | None) -> str | None:
-    """An IANA time zone that this machine knows."""
-    if name is None:
-        return None
-    import zoneinfo  # noqa: PLC0415 - only when a zone is set
-
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        import difflib  # noqa: PLC0415 - only for the message
-
-        near = difflib.get_close_matches(name, sorted(zoneinfo.available_timezones()), 1)
-        hint = f"did you mean {near[0]}?" if near else "use a name such as Europe/Berlin or UTC"
-        msg = f"{name!r} is not a time zone: {hint}"
-        raise ValueError(msg) from None
-    return name
+from shipper.settings.receive import ReceiveSettings  # noqa: TC001 - pydantic reads the annotations
+from shipper.settings.setup import SetupSettings
+from shipper.settings.units import FilePath, Glob, Regex, Seconds, Size, Unit, items
+from shipper.settings.values import iana_zone as _zone
+from shipper.settings.values import pipeline_path as _pipeline
 
 
 def _encoding(name: str) -> str:
@@ -43,11 +31,6 @@ def _encoding(name: str) -> str:
         msg = f"{name!r} is not supported: logs are read as utf-8 (invalid bytes are kept readable); leave the setting out"
         raise ValueError(msg)
     return "utf-8"
-
-
-def _pipeline(value: Any, info: ValidationInfo) -> Any:
-    """A bundled name as it is; what looks like a file (a slash, ``.conf``) as an absolute path."""
-    return absolute(value, info) if isinstance(value, str) and ("/" in value or value.endswith(".conf")) else value
 
 
 class MultilineSettings(Model):
@@ -119,21 +102,79 @@ class InputSettings(Model):
     close_inactive: Annotated[Seconds, Key("close_inactive", ("close.on_state_change.inactive",))] = Field(
         default=300.0, gt=0, description="A file with nothing new for this long is closed; it is still watched."
     )
+    close_removed: Annotated[Seconds, Key("close.removed", ("close_removed",))] = Field(
+        default=0.0,
+        description="A deleted file is read to its end; one that cannot be (the output is down) is closed after this time, and what "
+        "is left of it is lost, reported and counted. 0: never, the disk keeps it until it is read.",
+    )
+    clean_inactive: Seconds = Field(
+        default=30 * 86400.0,
+        description="A file that is not found for this long is forgotten: should it come back, it is read from its start. "
+        "0: never.",
+    )
+    harvester_limit: Annotated[int, Unit("number")] = Field(
+        default=0,
+        ge=0,
+        description="Files that are open at once; others wait. 0: as many as the process may open, at most 10,000.",
+    )
     check_interval: Annotated[Seconds, Key("prospector.scanner.check_interval", ("scan_frequency",))] = Field(
         default=5.0,
         ge=0.01,
         description="How often the folders are looked through; change notices of the system make it quicker.",
+    )
+    on_complete: Annotated[Literal["keep", "delete"], Unit("keep or delete")] = Field(
+        default="keep",
+        description="`delete`: delete a file when the output has all of it, durably, and nothing has been written to it for "
+        "`on_complete_quiet`.",
+    )
+    on_complete_quiet: Seconds = Field(
+        default=30.0,
+        gt=0,
+        description="For how long a file must not have changed before it is deleted; `--once` does not wait.",
     )
     encoding: Annotated[str, AfterValidator(_encoding), Unit("utf-8")] = Field(
         default="utf-8", description="The files' encoding; only UTF-8 for now."
     )
 
 
+class HttpSettings(Model):
+    """Where the agent says how it is: `/health`, and `/metrics` for Prometheus."""
+
+    enabled: Flag = Field(default=False, description="Serve `/health` and `/metrics` while `shipper run` runs.")
+    host: Text = Field(default="127.0.0.1", description="The address to listen at; this machine's own by default.")
+    port: Annotated[int, Unit("number")] = Field(
+        default=5066, ge=0, le=65535, description="The port to listen at; 0 takes one that is free, and logs it."
+    )
+    allow_remote: Flag = Field(
+        default=False,
+        description="Permit a `host` that other machines can reach. Nobody has to log in: numbers and paths are public then.",
+    )
+
+
+class DiskQueueSettings(Model):
+    """Batches on disk while the output takes none, so that files may be rotated away in an outage."""
+
+    enabled: Flag = Field(default=True, description="Whether it is used, where `queue.disk` is there.")
+    max_size: Size = Field(
+        default=10 << 30,
+        ge=1 << 20,
+        description="What it may take of the disk; when it is full, reading stops.",
+    )
+    path: FilePath | None = Field(default=None, description="Its folder. Default: `spool` below `path.data`.")
+
+
 class Settings(Model):
     """What ``shipper run`` needs to know."""
 
-    inputs: tuple[InputSettings, ...] = Field(min_length=1, description="What is read.")
-    output: StoreOutputSettings | ElasticsearchOutputSettings | ConsoleOutputSettings | FileOutputSettings = Field(
+    inputs: tuple[InputSettings, ...] = Field(default=(), min_length=1, description="What is read.")
+    receive: ReceiveSettings | None = Field(default=None, description="What `shipper receive` does.")
+    output: (
+        StoreOutputSettings
+        | ElasticsearchOutputSettings
+        | LogstashOutputSettings
+        | ConsoleOutputSettings
+        | FileOutputSettings
+    ) = Field(
         default=StoreOutputSettings(),
         discriminator="kind",
         description="Where it goes; exactly one. Default: the store.",
@@ -156,11 +197,42 @@ class Settings(Model):
         ge=1 << 16,
         description="Documents that wait in memory for the output; when it is full, reading stops.",
     )
+    queue_disk: Annotated[DiskQueueSettings | None, Key("queue.disk")] = Field(
+        default=None, description="A queue on disk behind the one in memory. Default: none, the files are the buffer."
+    )
+    http: HttpSettings = Field(default=HttpSettings(), description="Health and metrics.")
+    setup: SetupSettings = Field(default=SetupSettings(), description="What `shipper setup` makes.")
+
+    _secrets: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @model_validator(mode="after")
+    def _deletes_only_what_is_kept(self) -> Settings:
+        if self.output.kind == "console" and any(each.on_complete == "delete" for each in self.inputs if each.enabled):
+            msg = "on_complete: delete needs an output that keeps what it takes: the console does not"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What of the values must not be shown: passwords and keys, and what came from files or variables that hold such."""
+        parts = (self.output, getattr(self.output, "ssl", None))
+        values = [value for part in parts if part for _, value in part if isinstance(value, SecretStr)]
+        return self._secrets | {value.get_secret_value() for value in values}
+
+    def hiding(self, secrets: Iterable[str]) -> Settings:
+        """These settings, which know that so much in them must not be shown."""
+        self._secrets = frozenset(secrets)
+        return self
 
     @property
     def batch_max_bytes(self) -> int:
         """The output's ``bulk_max_bytes``."""
         return self.output.bulk_max_bytes
+
+    @property
+    def spool_path(self) -> Path:
+        """The folder of the queue on disk, whether or not there is one."""
+        return (self.queue_disk.path if self.queue_disk else None) or self.path_data / "spool"
 
     @property
     def store_path(self) -> Path:

@@ -1,8 +1,9 @@
 """A settings file as a tree of nodes, each of which knows the line it stands on.
 
 Three things happen here and nowhere else: dotted keys become nested mappings (``output.file: {path: x}`` is
-``output: {file: {path: x}}``, the two may be mixed), ``${VAR}`` is replaced from the environment, and scalars stay
-the *text* that was written: whether ``0123`` is a number is decided by the setting it belongs to, not by YAML.
+``output: {file: {path: x}}``, the two may be mixed), ``${VAR}`` is replaced from the environment and ``${file:PATH}`` by
+what a file holds, and scalars stay the *text* that was written: whether ``0123`` is a number is decided by the setting it
+belongs to, not by YAML.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from shipper.settings.secrets import read_secret
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import yaml
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_SECRET = re.compile(r"(?i)pass|secret|token|key|credential")
 
 
 class Problem(NamedTuple):
@@ -73,9 +79,13 @@ def resolved(text: str) -> Any:
 class Reader:
     """Builds the tree of one source and collects what is wrong with it into ``problems``."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], base: Path | None = None) -> None:
+        """``base`` is the folder that the paths of ``${file:PATH}`` are relative to."""
         self.env = env
+        self.base = base
         self.problems: list[Problem] = []
+        self.secrets: set[str] = set()
+        """What must not be shown: what came from ``${file:PATH}``, or from a variable whose name says so."""
         self._open: list[int] = []
 
     def from_yaml(self, text: str) -> Node | None:
@@ -109,6 +119,10 @@ class Reader:
         if isinstance(value, Sequence) and not isinstance(value, str):
             return Node([self.from_python(child, f"{name}[{at}]") for at, child in enumerate(value)])
         return Node(value if value is None or isinstance(value, str | int | float | bool) else str(value))
+
+    def put(self, node: Node, dotted: str, child: Node) -> None:
+        """Put ``child`` under its dotted key, below ``node``, which is a mapping."""
+        self._put(node, dotted, child, "")
 
     def _yaml(self, source: yaml.Node, name: str) -> Node:
         import yaml  # noqa: PLC0415 - as above
@@ -192,18 +206,28 @@ class Reader:
         return text if quoted else Plain(text)
 
     def expand(self, text: str, line: int, name: str) -> str:
-        """``text`` with ``${VAR}``, ``${VAR:default}`` and ``${VAR:?message}`` replaced; ``$${`` stands for ``${``."""
+        """``text`` with ``${VAR}``, ``${VAR:default}``, ``${VAR:?message}`` and ``${file:PATH}`` replaced; ``$${`` stands for ``${``."""
 
         def value(match: re.Match[str]) -> str:
             inner = match[1]
             if inner is None:
                 return "${"
             variable, colon, default = inner.partition(":")
+            if variable == "file" and colon:
+                try:
+                    secret = read_secret(default, self.env, self.base)
+                except ValueError as error:
+                    self.problems.append(Problem(line, name, str(error)))
+                    return "?"  # something: that it is missing would be another mistake
+                self.secrets.add(secret)
+                return secret
             if not _NAME.fullmatch(variable):
                 self.problems.append(
                     Problem(line, name, f"${{{inner}}} is not the name of a variable; write $${{ for a literal ${{")
                 )
             elif variable in self.env:
+                if _SECRET.search(variable):
+                    self.secrets.add(self.env[variable])
                 return self.env[variable]
             elif default.startswith("?"):
                 self.problems.append(

@@ -63,7 +63,7 @@ class FileOutputSettings(OutputSettings):
 def _host(value: str) -> str:
     """``es`` → ``http://es:9200``; scheme and port may be given, and a path."""
     url = value if "://" in value else f"http://{value}"
-    if "@" in url.partition("://")[2].partition("/")[0]:
+    if "@" in url:
         msg = "holds a user or a password: put them into username and password"
         raise ValueError(msg)
     try:
@@ -141,6 +141,84 @@ class BackoffSettings(Model):
 
     init: Seconds = Field(default=1.0, gt=0, description="After the first failure.")
     max: Seconds = Field(default=60.0, gt=0, description="At most.")
+
+
+def _lumberjack_host(value: str) -> str:
+    """``logstash`` → ``logstash:5043``."""
+    try:
+        parts = urlsplit(f"//{value}")
+        host, port = parts.hostname, parts.port or 5043
+    except ValueError:
+        host = None
+    if not host or parts.netloc != value or "@" in value or " " in value:
+        msg = f"{value!r} is not an address: write host:5043, without a scheme (TLS is set with ssl)"
+        raise ValueError(msg)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class LogstashSslSettings(SslSettings):
+    """TLS towards Logstash."""
+
+    enabled: Annotated[bool | None, Unit("true or false")] = Field(
+        default=None, description="Whether TLS is spoken. Default: when anything else of `ssl` is set."
+    )
+
+
+class LogstashOutputSettings(OutputSettings):
+    """Logstash's beats input, or our own receiver, by Lumberjack v2. See [logstash.md](logstash.md)."""
+
+    kind: Literal["logstash"] = "logstash"
+    hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(_lumberjack_host)], ...],
+        BeforeValidator(one_per_comma),
+        Unit("list of host:port"),
+    ] = Field(min_length=1, description="Where to send to; another one is taken when one fails. Without a port: 5043.")
+    loadbalance: Flag = Field(
+        default=False, description="Send to all hosts at the same time, instead of to one that is chosen at random."
+    )
+    worker_per_host: Annotated[int, Unit("number"), Key("worker", ("workers",))] = Field(
+        default=1, ge=1, le=16, description="Connections: in all, or with `loadbalance` for each host."
+    )
+    bulk_max_size: Annotated[int, Unit("number")] = Field(
+        default=2048, ge=1, le=1 << 20, description="Events of one window, at most."
+    )
+    pipelining: Annotated[int, Unit("number")] = Field(
+        default=2, ge=1, le=64, description="Windows on their way over one connection at the same time."
+    )
+    slow_start: Flag = Field(
+        default=True,
+        description="Begin with small windows and double them with each success up to `bulk_max_size`; halve them after a failure.",
+    )
+    compression_level: Annotated[int, Unit("0 to 9")] = Field(
+        default=3,
+        ge=0,
+        le=9,
+        description="Compression; 0 is none, 1 to 3 are the same, 4 to 9 too: a little smaller, and slower.",
+    )
+    timeout: Seconds = Field(
+        default=30.0, gt=0, description="How long nothing at all may come before another host is tried."
+    )
+    ttl: Seconds = Field(
+        default=0.0,
+        description="A connection is made anew after this time, so that a load balancer in between can balance; 0 is never.",
+    )
+    index: Text = Field(
+        default="elk-shipper",
+        min_length=1,
+        description="`[@metadata][beat]` of the events; `filebeat` for a Logstash configuration that looks for that.",
+    )
+    ssl: LogstashSslSettings = Field(default=LogstashSslSettings(), description="TLS.")
+    backoff: BackoffSettings = Field(default=BackoffSettings(), description="Waits between attempts.")
+
+    @property
+    def tls(self) -> bool:
+        """Whether TLS is spoken."""
+        return bool(self.ssl.model_fields_set) if self.ssl.enabled is None else self.ssl.enabled
+
+    @property
+    def worker(self) -> int:
+        """How many senders there are in all."""
+        return self.worker_per_host * (len(self.hosts) if self.loadbalance else 1)
 
 
 class ElasticsearchOutputSettings(OutputSettings):

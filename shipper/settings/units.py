@@ -11,6 +11,8 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+from shipper.settings.options import FromOption
+
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", re.IGNORECASE)
@@ -97,7 +99,7 @@ def absolute(value: Any, info: ValidationInfo) -> Any:
     if not str(value):
         msg = "is empty: name a path"
         raise ValueError(msg)
-    base = (info.context or {}).get("base") or Path.cwd()
+    base = (not isinstance(value, FromOption) and (info.context or {}).get("base")) or Path.cwd()
     return os.path.normpath(base / Path(value).expanduser())
 
 

@@ -1,20 +1,25 @@
 """The agent's own database: one SQLite file, WAL, ``synchronous=FULL``. A commit that returned is on the disk.
 
-Tables: ``files`` and ``cuts`` and ``salts`` (``registry.py``), ``rejects`` (``rejects.py``).
+Tables: ``files``, ``cuts``, ``joins``, ``salts`` and ``lags`` (``registry.py``), ``rejects`` (``rejects.py``). A database of an older
+version is brought to the current one when it is opened, in one transaction: what it knows is kept.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import zlib
 from typing import TYPE_CHECKING
 
+from shipper import faults
 from shipper.errors import StateError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
 
-VERSION = 1
+VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE files (
@@ -28,7 +33,18 @@ CREATE TABLE files (
     prefix_length INTEGER NOT NULL,   -- the fingerprint as of the offset
     prefix        BLOB NOT NULL,
     offset        INTEGER NOT NULL,   -- the end of the highest contiguous run of settled events
-    tail          BLOB NOT NULL
+    tail          BLOB NOT NULL,
+    born          INTEGER NOT NULL DEFAULT 0,   -- the inode's birth, in nanoseconds since 1970; 0: not known
+    size          INTEGER NOT NULL DEFAULT -1,  -- what the file had on the disk when it was read to its end; -1: it was not
+    modified      INTEGER NOT NULL DEFAULT 0,   -- and when it had last been written then, in nanoseconds
+    seen          INTEGER NOT NULL DEFAULT 0,   -- when a scan last found it, in seconds since 1970
+    seal          INTEGER             -- checksum of all but the first column, see recovery.py; NULL: of an older version
+) STRICT;
+CREATE TABLE joins (                  -- events that begin in one file and end in the one that took its name
+    file          INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
+    offset        INTEGER NOT NULL,   -- where the first file ends
+    next          INTEGER NOT NULL REFERENCES files (file) ON DELETE CASCADE,
+    until         INTEGER NOT NULL    -- where the event ends in the next
 ) STRICT;
 CREATE TABLE cuts (                   -- event boundaries that time or the end of a one-shot run decided
     file          INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
@@ -41,6 +57,12 @@ CREATE TABLE salts (                  -- the next salt of a key; outlives the fi
     next          INTEGER NOT NULL,
     PRIMARY KEY (output, key)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE lags (                   -- files with bytes that are not acknowledged, as of the agent's last note
+    file          INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
+    since         INTEGER NOT NULL,   -- how long the oldest of them has been there, in seconds since 1970
+    read          INTEGER NOT NULL,   -- the offset up to which it was read
+    size          INTEGER NOT NULL
+) STRICT;
 CREATE TABLE rejects (
     sequence      INTEGER PRIMARY KEY,
     at            TEXT NOT NULL,      -- UTC, ISO 8601
@@ -52,6 +74,29 @@ CREATE TABLE rejects (
     UNIQUE (output, id)
 ) STRICT;
 """
+
+_MIGRATIONS = {
+    1: """
+ALTER TABLE files ADD COLUMN born INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE files ADD COLUMN size INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE files ADD COLUMN modified INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE files ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE files ADD COLUMN seal INTEGER;
+CREATE TABLE joins (
+    file          INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
+    offset        INTEGER NOT NULL,
+    next          INTEGER NOT NULL REFERENCES files (file) ON DELETE CASCADE,
+    until         INTEGER NOT NULL
+) STRICT;
+CREATE TABLE lags (
+    file          INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
+    since         INTEGER NOT NULL,
+    read          INTEGER NOT NULL,
+    size          INTEGER NOT NULL
+) STRICT;
+""",
+}
+"""From the version to the one after it."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -68,12 +113,15 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA cache_size=-512")
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            for statement in _SCHEMA.split(";\n"):
-                connection.execute(statement)
+        if version < 0:
+            raise sqlite3.DatabaseError(f"malformed: version {version}")
+        steps = [_SCHEMA] if version == 0 else [_MIGRATIONS[step] for step in range(version, VERSION)]
+        for statement in ";\n".join(steps).split(";\n"):
+            connection.execute(statement)
+        if steps:
             connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:  # a damaged name in the schema need not be UTF-8
         raise StateError(f"{path}: {explain(error)}") from error
     if version > VERSION:
         raise StateError(
@@ -90,6 +138,7 @@ class Transaction:
         self._path = path
 
     def __enter__(self) -> None:
+        self._roll_back()
         self._run("BEGIN IMMEDIATE")
 
     def __exit__(
@@ -97,27 +146,30 @@ class Transaction:
     ) -> None:
         if kind is None:
             self._run("COMMIT")
-        elif self._connection.in_transaction:
-            self._connection.rollback()
+        else:
+            self._roll_back()
 
     def _run(self, statement: str) -> None:
         try:
             self._connection.execute(statement)
         except sqlite3.Error as error:
+            self._roll_back()
+            raise StateError(f"{self._path}: {explain(error)}") from error
+
+    def _roll_back(self) -> None:
+        """Where the disk fails even in this, the next transaction begins with it."""
+        with contextlib.suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.rollback()
-            raise StateError(f"{self._path}: {explain(error)}") from error
 
 
 def explain(error: Exception) -> str:
     """What a database's error means for a person, and what to do."""
-    text = str(error).lower()
-    if isinstance(error, PermissionError) or "readonly" in text or "unable to open" in text:
-        return f"cannot be written ({error}); give this user the right to, or choose another path.data"
-    if "full" in text or "no space" in text:
-        return "the disk is full; make room, the agent goes on where it stopped"
-    if "not a database" in text or "malformed" in text:
-        return (
-            f"is damaged ({error}); move it away to begin with an empty one (ids keep what was delivered from doubling)"
-        )
-    return str(error)
+    if isinstance(error, sqlite3.Error):
+        return faults.explain(error, "the next start of the agent sets it aside, and begins with an empty one")
+    return faults.explain_system(error) if isinstance(error, OSError) else f"is damaged ({error})"
+
+
+def seal(values: Iterable[object]) -> int:
+    """A checksum over the values of a row: SQLite has none of its own, and a flipped bit in an offset is an offset too."""
+    return zlib.crc32(ascii(tuple(values)).encode())

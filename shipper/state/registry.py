@@ -7,16 +7,20 @@ Invariant 5: a cut that time decided is in here before its event is sent.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from shipper.errors import StateError
 from shipper.state import database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+_Name = TypeVar("_Name")
 
 
 @dataclass(slots=True)
@@ -33,8 +37,27 @@ class Entry:
     prefix: bytes
     offset: int
     tail: bytes
+    born: int = 0
+    """The inode's birth in nanoseconds since 1970; 0 where it is not known."""
+    size: int = -1
+    """What the file had on the disk (of an archive: packed) when it was read and acknowledged to its end; else -1."""
+    modified: int = 0
+    """When it had last been written then, in nanoseconds since 1970."""
+    seen: int = 0
+    """When a scan last found it, in seconds since 1970."""
     open: bool = False
     """Whether a harvester has it; not kept."""
+
+
+class Join(NamedTuple):
+    """An event that begins in a file and ends in the one that took its name: its second span."""
+
+    offset: int
+    """Where the first file ends."""
+    next: int
+    """The other file's number."""
+    until: int
+    """Where the event ends in it; it begins at 0 there."""
 
 
 class Registry:
@@ -48,15 +71,59 @@ class Registry:
         self.path = path
         self._output = output
         self._connection = database.connect(path)
-        rows = self._query(f"SELECT {', '.join(_COLUMNS)} FROM files WHERE output = ? ORDER BY file", output)
-        self._entries = {row[0]: Entry(*row) for row in rows}
+        rows = self._query(f"SELECT {', '.join(COLUMNS)} FROM files WHERE output = ? ORDER BY file", output)
+        self._entries: dict[int, Entry] = {}
+        self._places: dict[tuple[int, int], dict[int, Entry]] = {}
+        self._keys: dict[bytes, dict[int, Entry]] = {}
+        self._nested = False
+        for row in rows:
+            self._index(Entry(*row))
 
     def entries(self) -> list[Entry]:
         """All that are known, oldest first."""
         return list(self._entries.values())
 
+    def entry(self, file: int) -> Entry | None:
+        """The entry with this number."""
+        return self._entries.get(file)
+
+    def at(self, device: int, inode: int) -> list[Entry]:
+        """Those whose file was last seen under this inode, oldest first."""
+        return list(self._places.get((device, inode), {}).values())
+
+    def like(self, key: bytes) -> list[Entry]:
+        """Those whose file begins with the same line, oldest first."""
+        return list(self._keys.get(key, {}).values())
+
+    def move(self, entry: Entry, path: str, device: int, inode: int, born: int = 0) -> None:
+        """The file of an entry is elsewhere now; durable with the next ``commit``."""
+        self._unindex(entry)
+        entry.path, entry.device, entry.inode, entry.born = path, device, inode, born
+        self._index(entry)
+
+    def rename(self, entry: Entry, path: str) -> None:
+        """The file of an entry has another name now; durable with the next ``commit``."""
+        entry.path = path
+
+    def _index(self, entry: Entry) -> None:
+        self._entries[entry.file] = entry
+        self._places.setdefault((entry.device, entry.inode), {})[entry.file] = entry
+        self._keys.setdefault(entry.key, {})[entry.file] = entry
+
+    def _unindex(self, entry: Entry) -> None:
+        _remove(self._places, (entry.device, entry.inode), entry.file)
+        _remove(self._keys, entry.key, entry.file)
+
     def register(
-        self, *, key: bytes, path: str, device: int, inode: int, prefix_length: int = 0, prefix: bytes = b""
+        self,
+        *,
+        key: bytes,
+        path: str,
+        device: int,
+        inode: int,
+        prefix_length: int = 0,
+        prefix: bytes = b"",
+        born: int = 0,
     ) -> Entry:
         """A file that was not known: its salt is one that no other file with this key ever had.
 
@@ -68,25 +135,29 @@ class Registry:
                 self._output,
                 key,
             )[0][0]
-            entry = Entry(0, key, salt, path, device, inode, prefix_length, prefix, 0, b"")
-            values = [getattr(entry, column) for column in _COLUMNS[1:]]
+            entry = Entry(0, key, salt, path, device, inode, prefix_length, prefix, 0, b"", born)
+            entry.seen = int(time.time())
+            values = [getattr(entry, column) for column in COLUMNS[1:]]
             marks = ", ".join("?" * len(values))
             entry.file = self._query(
-                f"INSERT INTO files (output, {', '.join(_COLUMNS[1:])}) VALUES (?, {marks}) RETURNING file",
+                f"INSERT INTO files (output, {', '.join(COLUMNS[1:])}, seal) VALUES (?, {marks}, ?) RETURNING file",
                 self._output,
                 *values,
+                database.seal((self._output, *values)),
             )[0][0]
-        self._entries[entry.file] = entry
+        self._index(entry)
         return entry
 
     def commit(self, entries: Iterable[Entry]) -> None:
         """Make the given entries durable as they are now, and forget the cuts that they have passed."""
-        assignments = ", ".join(f"{column} = ?" for column in _COLUMNS[1:])
+        assignments = ", ".join(f"{column} = ?" for column in COLUMNS[1:])
         with self._transaction():
             for entry in entries:
-                values = [getattr(entry, column) for column in _COLUMNS[1:]]
-                self._query(f"UPDATE files SET {assignments} WHERE file = ?", *values, entry.file)
+                values = [getattr(entry, column) for column in COLUMNS[1:]]
+                seal = database.seal((self._output, *values))
+                self._query(f"UPDATE files SET {assignments}, seal = ? WHERE file = ?", *values, seal, entry.file)
                 self._query("DELETE FROM cuts WHERE file = ? AND offset <= ?", entry.file, entry.offset)
+                self._query("DELETE FROM joins WHERE file = ? AND offset <= ?", entry.file, entry.offset)
 
     def cut(self, entry: Entry, offset: int) -> None:
         """Make it durable that an event ends at ``offset``."""
@@ -98,11 +169,55 @@ class Registry:
         rows = self._query("SELECT offset FROM cuts WHERE file = ? AND offset > ? ORDER BY 1", entry.file, entry.offset)
         return [row[0] for row in rows]
 
+    def join(self, entry: Entry, offset: int, following: Entry, until: int) -> None:
+        """Make it durable that the event at the end of a file, ``offset``, goes on in the ``following`` one, ``until`` there."""
+        with self._transaction():
+            self._query("INSERT OR IGNORE INTO cuts VALUES (?, ?), (?, ?)", entry.file, offset, following.file, until)
+            self._query("INSERT OR REPLACE INTO joins VALUES (?, ?, ?, ?)", entry.file, offset, following.file, until)
+
+    def joined(self, entry: Entry) -> Join | None:
+        """The event that goes on in another file, where there is one beyond the acknowledged offset."""
+        rows = self._query(
+            "SELECT offset, next, until FROM joins WHERE file = ? AND offset > ?", entry.file, entry.offset
+        )
+        return Join(*rows[0]) if rows else None
+
     def forget(self, entry: Entry) -> None:
         """Remove a file that is gone. Its salt stays used."""
+        self.forget_all((entry,))
+
+    def forget_all(self, entries: Iterable[Entry]) -> None:
+        """Remove files that are gone, all or none of them."""
+        entries = list(entries)
         with self._transaction():
-            self._query("DELETE FROM files WHERE file = ?", entry.file)
-        self._entries.pop(entry.file, None)
+            for entry in entries:
+                self._query("DELETE FROM files WHERE file = ?", entry.file)
+        for entry in entries:
+            self._unindex(entry)
+            self._entries.pop(entry.file, None)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is registered within is made durable in one go, at the end; of a failure nothing is left, in memory either."""
+        known = set(self._entries)
+        try:
+            with database.Transaction(self._connection, self.path):
+                self._nested = True
+                yield
+        except BaseException:
+            for file in self._entries.keys() - known:
+                entry = self._entries.pop(file)
+                self._unindex(entry)
+            raise
+        finally:
+            self._nested = False
+
+    def note(self, lags: Mapping[int, tuple[int, int, int]]) -> None:
+        """For ``shipper files``: (since, read, size) of each file that is not acknowledged to its end, all others are."""
+        with self._transaction():
+            self._query("DELETE FROM lags")
+            for file, lag in lags.items():
+                self._query("INSERT INTO lags SELECT file, ?, ?, ? FROM files WHERE file = ?", *lag, file)
 
     def close(self) -> None:
         """Close the database."""
@@ -114,8 +229,16 @@ class Registry:
         except sqlite3.Error as error:
             raise StateError(f"{self.path}: {database.explain(error)}") from error
 
-    def _transaction(self) -> database.Transaction:
-        return database.Transaction(self._connection, self.path)
+    def _transaction(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._nested else database.Transaction(self._connection, self.path)
 
 
-_COLUMNS = ("file", "key", "salt", "path", "device", "inode", "prefix_length", "prefix", "offset", "tail")
+def _remove(index: dict[_Name, dict[int, Entry]], name: _Name, file: int) -> None:
+    found = index.get(name, {})
+    found.pop(file, None)
+    if not found:
+        index.pop(name, None)
+
+
+COLUMNS = ("file", "key", "salt", "path", "device", "inode", "prefix_length", "prefix", "offset", "tail",
+            "born", "size", "modified", "seen")  # fmt: skip

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import threading
 
+from shipper.delivery.ledger import Ledger
 from shipper.delivery.queue import BatchQueue
 from shipper.outputs.batch import Batch
 
 
 def test_batches_come_out_in_order_and_none_after_the_last():
-    queue = BatchQueue(100)
+    queue = BatchQueue(100, Ledger())
     for size in (1, 2):
         assert queue.put(Batch(b"x" * size, 1), 0)
     queue.close()
@@ -15,7 +16,7 @@ def test_batches_come_out_in_order_and_none_after_the_last():
 
 
 def test_a_full_queue_takes_nothing_until_there_is_room():
-    queue = BatchQueue(10)
+    queue = BatchQueue(10, Ledger())
     assert queue.put(Batch(b"x" * 8, 1), 0)
     assert not queue.put(Batch(b"x" * 3, 1), 0)
     taken = []
@@ -27,7 +28,7 @@ def test_a_full_queue_takes_nothing_until_there_is_room():
 
 
 def test_a_batch_larger_than_the_queue_goes_through_alone():
-    queue = BatchQueue(10)
+    queue = BatchQueue(10, Ledger())
     assert queue.put(Batch(b"x" * 1000, 1), 0)
     assert not queue.put(Batch(b"x", 1), 0)
 

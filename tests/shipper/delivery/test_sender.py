@@ -10,9 +10,10 @@ from shipper.delivery.ledger import Ledger
 from shipper.delivery.queue import BatchQueue
 from shipper.delivery.retry import Backoff
 from shipper.delivery.sender import Sender
-from shipper.errors import RefusedError, TooLargeError, UnavailableError
+from shipper.errors import RefusedError, StateError, TooLargeError, UnavailableError
 from shipper.outputs.base import Output
 from shipper.outputs.batch import Batch, Outcomes, Rejection
+from shipper.state.rejects import Rejects
 
 
 def batch(numbers, segments=()):
@@ -53,8 +54,8 @@ def fails(error):
 @pytest.fixture
 def deliver(tmp_path):
     def run(output, *batches):
-        queue, ledger = BatchQueue(1 << 20), Ledger()
-        sender = Sender(output, queue, ledger, tmp_path / "state.db", Backoff(0.001, 0.002))
+        queue = BatchQueue(1 << 20, ledger := Ledger())
+        sender = Sender(output, queue, tmp_path / "state.db", Backoff(0.001, 0.002))
         ends = 0
         for numbers in batches:
             ends += 10
@@ -120,6 +121,94 @@ def test_a_document_that_is_too_large_by_itself_is_rejected(deliver, tmp_path):
     assert [row[:3] for row in rejected(tmp_path)] == [(f"{2:020}", 413, "413")]
 
 
+def test_a_disk_too_full_for_rejects_pauses_and_sends_nothing_twice(deliver, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    real, failures = Rejects.add, [1] * 3
+
+    def add(self, output, rows):
+        if failures:
+            failures.pop()
+            raise StateError("the disk is full")
+        real(self, output, rows)
+
+    monkeypatch.setattr(Rejects, "add", add)
+    output = Script(lambda numbers: Outcomes(rejected=[Rejection(1, 400, "mapping")]))
+    counts = deliver(output, [0, 1, 2], [3])
+    assert output.sent == [[0, 1, 2], [3]]
+    assert (counts.delivered, counts.rejected, counts.duplicates) == (3, 1, 0)
+    assert caplog.text.count("the disk is full") == 1
+    assert "takes documents again" in caplog.text
+
+
+def test_stopped_in_the_middle_of_parts_nothing_is_settled(tmp_path):
+    halves = threading.Event()
+
+    def too_large(numbers):
+        raise TooLargeError("413")
+
+    def down(numbers):
+        halves.set()
+        raise UnavailableError("down")
+
+    queue = BatchQueue(1 << 20, ledger := Ledger())
+    output = Script(too_large, lambda _: Outcomes(), *[down] * 1000)
+    sender = Sender(output, queue, tmp_path / "state.db", Backoff(60, 60))
+    queue.put(batch([0, 1, 2, 3], [ledger.add(1, 10)]), 1)
+    sender.start()
+    assert halves.wait(10)
+    sender.close()
+    assert output.taken == [0, 1]
+    assert ledger.acknowledged() == {}
+    assert not queue.empty()
+
+
+def test_parts_are_sent_again_by_themselves(deliver):
+    def too_large(numbers):
+        raise TooLargeError("413")
+
+    output = Script(too_large, lambda _: Outcomes(retry=[1]), lambda _: Outcomes(retry=[0]))
+    assert deliver(output, [0, 1, 2, 3]).delivered == 4
+    assert output.sent == [[0, 1, 2, 3], [0, 1], [1], [1], [2, 3]]
+
+
+def test_a_queue_that_cannot_be_read_is_tried_until_it_can(tmp_path):
+    class Flaky(BatchQueue):
+        failures = 3
+
+        def get(self):
+            if self.failures:
+                self.failures -= 1
+                raise StateError("the spool cannot be read")
+            return super().get()
+
+    queue = Flaky(1 << 20, ledger := Ledger())
+    output = Script()
+    sender = Sender(output, queue, tmp_path / "state.db", Backoff(0.001, 0.002))
+    queue.put(batch([0], [ledger.add(1, 10)]), 1)
+    sender.start()
+    assert ledger.wait(10)
+    queue.close()
+    sender.close()
+    assert (output.taken, sender.counts.trouble) == ([0], "")
+
+
+def test_several_senders_share_a_queue_and_each_batch_is_settled_once(tmp_path):
+    queue = BatchQueue(1 << 20, ledger := Ledger())
+    outputs = [Script() for _ in range(4)]
+    senders = [Sender(output, queue, tmp_path / "state.db", Backoff(0.001, 0.002)) for output in outputs]
+    for number in range(50):
+        assert queue.put(batch([number], [ledger.add(1, number + 1)]), 1)
+    for sender in senders:
+        sender.start()
+    queue.close()
+    assert ledger.wait(10)
+    assert ledger.acknowledged() == {1: 50}
+    for sender in senders:
+        sender.close()
+    assert sorted(number for output in outputs for number in output.taken) == list(range(50))
+    assert queue.empty()
+
+
 def test_closing_gives_up_on_an_output_that_stays_down_and_settles_nothing(tmp_path):
     tried = threading.Event()
 
@@ -127,9 +216,9 @@ def test_closing_gives_up_on_an_output_that_stays_down_and_settles_nothing(tmp_p
         tried.set()
         raise UnavailableError("down")
 
-    queue, ledger = BatchQueue(1 << 20), Ledger()
+    queue = BatchQueue(1 << 20, ledger := Ledger())
     output = Script(*[down] * 1000)
-    sender = Sender(output, queue, ledger, tmp_path / "state.db", Backoff(60, 60))
+    sender = Sender(output, queue, tmp_path / "state.db", Backoff(60, 60))
     queue.put(batch([0], [ledger.add(1, 10)]), 1)
     sender.start()
     assert tried.wait(10)
@@ -141,9 +230,9 @@ def test_closing_gives_up_on_an_output_that_stays_down_and_settles_nothing(tmp_p
 
 
 def test_a_fault_in_an_output_is_seen_by_the_agent(tmp_path):
-    queue, ledger = BatchQueue(1 << 20), Ledger()
+    queue = BatchQueue(1 << 20, ledger := Ledger())
     output = Script(fails(ZeroDivisionError()))
-    sender = Sender(output, queue, ledger, tmp_path / "state.db", Backoff())
+    sender = Sender(output, queue, tmp_path / "state.db", Backoff())
     queue.put(batch([0], [ledger.add(1, 10)]), 1)
     queue.close()
     sender.start()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 import tempfile
 from contextlib import closing, contextmanager
@@ -10,7 +11,7 @@ import pytest
 from parser.multiline import Lines
 from shipper.errors import StateError
 from shipper.files.discovery import Discovery
-from shipper.files.harvest import GONE_AFTER, Harvest
+from shipper.files.harvest import DETACHED, GONE_AFTER, Harvest
 from shipper.state.registry import Registry
 
 
@@ -113,7 +114,8 @@ def test_a_truncated_file_is_a_new_generation(harvest, registry, logs, content):
     assert list(again.values()) == [content.splitlines()]
     assert seed not in again
     harvest.close_idle()
-    assert len(harvest.harvesters) == len(registry.entries()) == 1
+    assert len(harvest.harvesters) == 1
+    assert [entry.inode > 0 for entry in registry.entries()] == [False, True], "it has no place any more"
 
 
 def test_a_file_that_was_truncated_while_stopped_is_read_from_its_beginning(harvest, registry, logs, tmp_path):
@@ -137,7 +139,7 @@ def test_files_with_the_same_beginning_have_ids_of_their_own(harvest, logs):
     assert sorted(each[-1] for each in found.values()) == ["a.log", "b.log"]
 
 
-def test_a_file_that_is_gone_is_read_to_its_end_then_closed_and_forgotten(harvest, registry, logs):
+def test_a_file_that_is_gone_is_read_to_its_end_then_closed_and_some_day_forgotten(harvest, registry, logs):
     (logs / "a.log").write_text("one\n")
     harvest.scan()
     with (logs / "a.log").open("a") as log:
@@ -154,6 +156,11 @@ def test_a_file_that_is_gone_is_read_to_its_end_then_closed_and_forgotten(harves
     acknowledge(harvest, registry)
     harvest.close_idle()
     assert harvest.harvesters == []
+    [entry] = registry.entries()
+    assert (entry.offset, entry.inode) == (8, 0), "its archive may come"
+    entry.seen -= int(DETACHED) + 1
+    harvest._next_clean = 0.0
+    harvest.close_idle()
     assert registry.entries() == []
 
 
@@ -183,7 +190,7 @@ def test_a_first_line_that_is_not_complete_is_waited_for_unless_the_run_is_one_s
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"\x7fELF\0\0\n", "binary"), (b"\x1f\x8b\x08\n", "gzip"), ("x\n".encode("utf-16"), "UTF-16")],
+    [(b"\x7fELF\0\0\n", "binary"), ("x\n".encode("utf-16"), "UTF-16")],
 )
 def test_what_is_no_text_is_named_with_the_reason(harvest, logs, content, reason):
     (logs / "a.log").write_bytes(content)
@@ -349,7 +356,8 @@ def test_a_checkpoint_never_binds_an_offset_to_other_content(harvest, registry, 
     [harvester] = harvest.harvesters
     (logs / "a.log").write_text("two\n" * 200)
     harvester.acknowledged = 400
-    assert not harvester.checkpoint()
+    assert harvester.checkpoint()
+    registry.commit([harvester.entry])
     assert list(lines(restarted(harvest, registry, tmp_path)).values()) == [["two"] * 200]
 
 
@@ -384,3 +392,147 @@ def test_a_name_that_is_no_utf8_is_read_all_the_same(harvest, logs):
     harvest.scan()
     assert list(lines(harvest).values()) == [["one"]]
     assert harvest.harvesters[0].path == f"{logs}/a\N{REPLACEMENT CHARACTER}.log"
+
+
+def unpacked(harvest):
+    while harvest.work():
+        pass
+    return lines(harvest)
+
+
+def test_an_archive_is_read_when_it_is_complete(harvest, logs):
+    packed = gzip.compress(numbered(500).encode())
+    for size in (3, 100, len(packed) - 1):
+        (logs / "a.log.gz").write_bytes(packed[:size])
+        harvest.scan()
+        assert unpacked(harvest) == {}
+        assert "not complete" in (harvest.scan() or harvest.unreadable)[f"{logs}/a.log.gz"]
+    (logs / "a.log.gz").write_bytes(packed)
+    harvest.scan()
+    assert [len(each) for each in unpacked(harvest).values()] == [500]
+    harvest.scan()
+    assert harvest.unreadable == {}
+
+
+def test_a_broken_archive_is_named_and_what_can_be_unpacked_is_read(harvest, registry, logs, caplog):
+    packed = gzip.compress(numbered(500).encode())
+    (logs / "a.log.gz").write_bytes(packed[: len(packed) // 2])
+    os.utime(logs / "a.log.gz", (1, 1))
+    harvest.scan()
+    [found] = unpacked(harvest).values()
+    assert found == numbered(500).splitlines()[: len(found)]
+    assert len(found) > 100
+    for _ in range(3):
+        harvest.scan()
+        assert "ends too soon" in harvest.unreadable[f"{logs}/a.log.gz"]
+    assert caplog.text.count("ends too soon") == 1
+    acknowledge(harvest, registry)
+    (logs / "a.log.gz").write_bytes(packed)  # mended
+    assert harvest.check()
+    harvest.scan()
+    [rest] = unpacked(harvest).values()
+    assert found + rest == numbered(500).splitlines()
+
+
+def test_an_archive_of_something_else_is_no_log(harvest, logs):
+    (logs / "a.log.gz").write_bytes(gzip.compress(b"\x7fELF" + bytes(5000)))
+    harvest.scan()
+    assert unpacked(harvest) == {}
+    assert "binary" in harvest.unreadable[f"{logs}/a.log.gz"]
+
+
+def test_a_deleted_file_is_held_until_it_is_read(harvest, registry, logs):
+    (logs / "a.log").write_text(numbered(50))
+    harvest.scan()
+    (logs / "a.log").unlink()
+    harvest.scan()
+    harvest.harvesters[0].quiet_since -= 10_000
+    harvest.harvesters[0].removed_since -= 10_000
+    harvest.close_idle()
+    assert [len(each) for each in lines(harvest).values()] == [50]
+
+
+def test_past_close_removed_a_deleted_file_is_closed_and_its_loss_reported(registry, logs, caplog):
+    with closing(Harvest(Discovery([f"{logs}/*.log"]), registry, Lines(), host_id="h", close_removed=60.0)) as harvest:
+        (logs / "a.log").write_text(numbered(50))
+        harvest.scan()
+        (logs / "a.log").unlink()
+        harvest.scan()
+        harvest.close_idle()
+        assert harvest.harvesters
+        harvest.harvesters[0].removed_since -= 61
+        harvest.close_idle()
+        assert harvest.harvesters == []
+        assert harvest.lost == len(numbered(50))
+        assert f"its last {len(numbered(50))} bytes are lost" in caplog.text
+
+
+def test_a_folder_that_cannot_be_looked_at_is_no_proof_that_its_files_are_gone(registry, open_logs):
+    folder = open_logs / "in"
+    folder.mkdir()
+    (folder / "a.log").write_text("one\n")
+    with closing(Harvest(Discovery([f"{open_logs}/*/*.log"]), registry, Lines(), host_id="h")) as harvest:
+        harvest.scan()
+        assert list(lines(harvest).values()) == [["one"]]
+        folder.chmod(0)
+        with unprivileged():
+            harvest.scan()
+        assert not harvest.harvesters[0].final
+        folder.chmod(0o700)
+
+
+def test_many_files_are_registered_in_the_order_of_their_age(harvest, registry, logs):
+    for name, age in (("a.log", 1), ("b.log.1", 3), ("c.log.2", 2)):
+        (logs / name).write_text("same\n" + name)
+        os.utime(logs / name, (1e9 - age, 1e9 - age))
+    harvest.scan()
+    assert [os.path.basename(entry.path) for entry in registry.entries()] == ["b.log.1", "c.log.2", "a.log"]
+    assert [entry.salt for entry in registry.entries()] == [0, 1, 2]
+
+
+def test_a_closed_file_that_is_not_acknowledged_yet_is_read_on_where_it_was_left(harvest, registry, logs, monkeypatch):
+    monkeypatch.setattr("shipper.files.harvest.MANY", 0)
+    (logs / "a.log").write_text("one\n")
+    harvest.scan()
+    lines(harvest)
+    harvest.harvesters[0].quiet_since -= 60
+    harvest.close_idle()
+    assert harvest.harvesters == []
+    with (logs / "a.log").open("a") as log:
+        log.write("two\n")
+    harvest.scan()
+    assert list(lines(harvest).values()) == [["two"]]
+    acknowledge(harvest, registry)
+    assert [entry.offset for entry in registry.entries()] == [8]
+
+
+def test_complete_means_read_acknowledged_idle_and_unchanged(harvest, registry, logs):
+    (logs / "a.log").write_text("one\n")
+    harvest.scan()
+    [harvester] = harvest.harvesters
+    assert not harvest.complete(harvester)
+    lines(harvest)
+    harvester.quiet_since -= GONE_AFTER + 1
+    assert not harvest.complete(harvester)
+    acknowledge(harvest, registry)
+    assert harvest.complete(harvester)
+    with (logs / "a.log").open("a") as log:
+        log.write("two")
+    assert not harvest.complete(harvester)
+
+
+def test_what_is_not_seen_for_long_is_forgotten(harvest, registry, logs, tmp_path):
+    (logs / "a.log").write_text("one\n")
+    harvest.scan()
+    lines(harvest)
+    acknowledge(harvest, registry)
+    harvest.close()
+    (logs / "a.log").unlink()
+    again = Harvest(Discovery([f"{logs}/*.log*"]), registry, Lines(), host_id="h", clean_inactive=3600.0)
+    again.scan()
+    again.close_idle()
+    assert len(registry.entries()) == 1
+    registry.entries()[0].seen -= 3601
+    again._next_clean = 0.0
+    again.close_idle()
+    assert registry.entries() == []

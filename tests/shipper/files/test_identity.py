@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from shipper.files.content import Plain
 from shipper.files.identity import PREFIX, Fingerprint, first_line_key, id_seed
 
 
@@ -16,7 +17,7 @@ def write(log, content):
     log.truncate()
     log.write(content)
     log.flush()
-    return log.fileno()
+    return Plain(log.fileno())
 
 
 @pytest.mark.parametrize("size", [1, 500, PREFIX, PREFIX + 1, 2 * PREFIX, 5000])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from parser.multiline import Lines, Starts, framer
 from shipper.files import reader as module
+from shipper.files.content import Plain
 from shipper.files.reader import Reader
 
 LINES = st.one_of(
@@ -31,7 +32,7 @@ def append(log, data):
 
 def read_all(descriptor, how, offset=0, forced=(), limit=10_000):
     """The cuts of the whole file, the end of what is there forced as a one-shot run does."""
-    reader = Reader(descriptor, how, offset=offset, forced=[cut for cut in forced if cut > offset], limit=limit)
+    reader = Reader(Plain(descriptor), how, offset=offset, forced=[cut for cut in forced if cut > offset], limit=limit)
     cuts, partial = [], set()
     while True:
         block = reader.read()
@@ -71,7 +72,7 @@ def test_any_block_size_and_any_resume_point_give_the_same_events(lines, newline
 
 
 def test_a_line_without_its_newline_is_waited_for(log):
-    reader = Reader(log.fileno(), Lines())
+    reader = Reader(Plain(log.fileno()), Lines())
     append(log, b"one\ntw")
     assert reader.read().data == b"one\n"
     assert reader.read() is None
@@ -82,7 +83,7 @@ def test_a_line_without_its_newline_is_waited_for(log):
 
 
 def test_an_event_stays_open_until_the_next_begins(log):
-    reader = Reader(log.fileno(), Starts(rb"\d"))
+    reader = Reader(Plain(log.fileno()), Starts(rb"\d"))
     append(log, b"1 a\n\tat b\n")
     assert reader.read() is None
     append(log, b"2 c\n")
@@ -90,7 +91,7 @@ def test_an_event_stays_open_until_the_next_begins(log):
 
 
 def test_a_flush_of_lines_leaves_half_a_line(log):
-    reader = Reader(log.fileno(), Starts(rb"\d"))
+    reader = Reader(Plain(log.fileno()), Starts(rb"\d"))
     append(log, b"1 a\n\tat b\n\tat")
     assert reader.read() is None
     assert reader.flush(lines=True) == 10

@@ -201,12 +201,37 @@ def test_a_path_before_the_index(server, connect):
     assert server.requests[0][1].startswith("/es/logs-generic-default/_bulk?")
 
 
+def test_what_may_be_logged_holds_nothing_of_a_document(server_and_output):
+    """A shard that is missing, or a queue that is full, is reported with the request, and that with the source."""
+    server, output = server_and_output
+    quoting = "not active, request: [BulkShardRequest [[a][0]] containing [index {[a][1], source[{SECRET}]}]]"
+    server.answers(
+        bulk(
+            item(503, "unavailable_shards_exception", quoting),
+            item(429, "es_rejected_execution_exception", quoting),
+            item(201),
+        )
+    )
+    outcomes = output.send(BATCH)
+    assert outcomes.retry == [0, 1]
+    assert outcomes.reason == "unavailable_shards_exception"
+    for answer in (
+        (200, b'{"what": "SECRET"}'),
+        (503, b'{"error": {"type": "x", "reason": "SECRET"}}'),
+        (502, b"SECRET"),
+    ):
+        server.answers(answer)
+        with pytest.raises(UnavailableError) as caught:
+            output.send(BATCH)
+        assert "SECRET" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("items", "retry", "rejected", "duplicates", "reason"),
     [
         ([item(201), item(200), item(201)], [], [], 0, ""),
         ([item(201), item(409, "version_conflict_engine_exception", "there"), item(201)], [], [], 1, ""),
-        ([item(201), item(429, "es_rejected_execution_exception", "full"), item(503, "x", "y")], [1, 2], [], 0, "es_rejected_execution_exception: full"),
+        ([item(201), item(429, "es_rejected_execution_exception", "full"), item(503, "x", "y")], [1, 2], [], 0, "es_rejected_execution_exception"),
         ([item(500), item(201), item(201)], [0], [], 0, "status 500"),
         (
             [item(400, "document_parsing_exception", "failed", caused_by={"type": "illegal", "reason": "not a date"}), item(201), item(409, "v")],

@@ -30,14 +30,16 @@ def test_a_batch_is_stored_once(output, tmp_path):
     first = output.send(batch(b'{"message":"a"}', b'{"message":"b"}'))
     again = output.send(batch(b'{"message":"a"}', b'{"message":"b"}', b'{"message":"c"}'))
     assert (first.duplicates, again.duplicates, output.conflicts) == (0, 2, 0)
-    assert output.idempotent
     assert sorted(hit.id for hit in search(Store(tmp_path / "store"), Selection())) == sorted(IDS[:3])
 
 
-def test_other_content_under_a_known_id_is_counted(output):
+def test_other_content_under_a_known_id_is_counted_and_said_once(output, caplog):
+    caplog.set_level("INFO")
     output.send(batch(b'{"message":"a"}'))
-    assert output.send(batch(b'{"message":"b"}')).duplicates == 1
-    assert output.conflicts == 1
+    for _ in range(2):
+        assert output.send(batch(b'{"message":"b"}')).duplicates == 1
+    assert output.conflicts == 2
+    assert len(caplog.messages) == 1
 
 
 def test_a_document_that_is_no_json_is_rejected_and_the_rest_delivered(output, tmp_path):
@@ -55,7 +57,7 @@ def test_check_makes_the_store(output, tmp_path):
 
 def test_a_store_in_use_or_damaged_is_refused(output, tmp_path):
     output.check()
-    with pytest.raises(RefusedError, match="another process"):
+    with pytest.raises(RefusedError, match="in use by another shipper"):
         StoreOutput(tmp_path / "store").check()
     output.close()
     (tmp_path / "store/000001.db").write_bytes(b"x" * 5000)

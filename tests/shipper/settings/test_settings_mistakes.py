@@ -39,7 +39,7 @@ def problems(tmp_path):
         (INPUT + ES + "  verification_mode: none\n", "did you mean ssl.verification_mode?"),
         (
             INPUT + "output.kafka.hosts: x\n",
-            "2: output.kafka: is not an output: use one of store, elasticsearch, file, console",
+            "2: output.kafka: is not an output: use one of store, elasticsearch, logstash, file, console",
         ),
         (INPUT + "output.flie.path: /x\n", "2: output.flie: is not an output: did you mean file?"),
         (INPUT + "output: elasticsearch\n", "2: output: must be a mapping, not 'elasticsearch'"),

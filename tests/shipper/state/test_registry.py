@@ -84,3 +84,76 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=r"file/state\.db"):
         Registry(tmp_path / "file/state.db", "store")
+
+
+VERSION_1 = """
+CREATE TABLE files (
+    file INTEGER PRIMARY KEY AUTOINCREMENT, output TEXT NOT NULL, key BLOB NOT NULL, salt INTEGER NOT NULL,
+    path TEXT NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL, prefix_length INTEGER NOT NULL,
+    prefix BLOB NOT NULL, offset INTEGER NOT NULL, tail BLOB NOT NULL) STRICT;
+CREATE TABLE cuts (file INTEGER NOT NULL REFERENCES files ON DELETE CASCADE, offset INTEGER NOT NULL,
+    PRIMARY KEY (file, offset)) STRICT, WITHOUT ROWID;
+CREATE TABLE salts (output TEXT NOT NULL, key BLOB NOT NULL, next INTEGER NOT NULL,
+    PRIMARY KEY (output, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE rejects (sequence INTEGER PRIMARY KEY, at TEXT NOT NULL, output TEXT NOT NULL, status INTEGER NOT NULL,
+    reason TEXT NOT NULL, id TEXT NOT NULL, document BLOB NOT NULL, UNIQUE (output, id)) STRICT;
+INSERT INTO files VALUES (7, 'store', x'6b', 3, '/a.log', 1, 2, 4, x'70', 42, x'74');
+INSERT INTO cuts VALUES (7, 50);
+INSERT INTO salts VALUES ('store', x'6b', 4);
+PRAGMA user_version=1;
+"""
+
+
+def test_a_database_of_version_1_keeps_what_it_knows(path):
+    connection = sqlite3.connect(path)
+    connection.executescript(VERSION_1)
+    connection.close()
+    for _ in range(2):
+        registry = Registry(path, "store")
+        [entry] = registry.entries()
+        assert (entry.file, entry.offset, entry.salt, entry.born, entry.size) == (7, 42, 3, 0, -1)
+        assert registry.cuts(entry) == [50]
+        assert registry.joined(entry) is None
+        registry.close()
+
+
+def test_entries_are_found_by_place_and_key_wherever_they_move(path):
+    registry = Registry(path, "store")
+    one, two = register(registry), register(registry, key=b"l" * 16, inode=2)
+    assert registry.at(1, 1) == registry.like(b"k" * 16) == [one]
+    registry.move(one, "/b.log", 1, 2, 5)
+    assert registry.at(1, 1) == []
+    assert [entry.file for entry in registry.at(1, 2)] == [two.file, one.file]
+    assert (one.path, one.born) == ("/b.log", 5)
+    registry.forget(one)
+    assert registry.like(b"k" * 16) == []
+    assert registry.entry(one.file) is None
+
+
+def half(registry):
+    with registry.together():
+        register(registry)
+        raise StateError("full")
+
+
+def test_what_is_registered_together_is_there_as_a_whole_or_not_at_all(path):
+    registry = Registry(path, "store")
+    with pytest.raises(StateError, match="full"):
+        half(registry)
+    assert registry.entries() == registry.at(1, 1) == []
+    with registry.together():
+        register(registry)
+        register(registry, inode=2)
+    assert [entry.salt for entry in Registry(path, "store").entries()] == [0, 1]
+
+
+def test_a_join_is_kept_until_its_first_span_is_acknowledged(path):
+    registry = Registry(path, "store")
+    before, after = register(registry), register(registry, inode=2)
+    registry.join(before, 100, after, 30)
+    again = Registry(path, "store")
+    assert again.joined(before) == (100, after.file, 30)
+    assert (again.cuts(before), again.cuts(after)) == ([100], [30])
+    before.offset = 100
+    again.commit([before])
+    assert again.joined(before) is None

@@ -135,7 +135,7 @@ def test_a_reader_of_a_partition_does_not_stop_it_from_being_sealed(store):
 
 def test_only_one_process_writes(store):
     write(store, [1])
-    with pytest.raises(StateError, match="another process writes"):
+    with pytest.raises(StateError, match=r"in use by another shipper.*store of its own"):
         write(Store(store.path), [2])
     store.close()
     other = Store(store.path)
@@ -159,9 +159,9 @@ def test_a_damaged_partition_is_named(store, damage):
     write(store, [5])
     store.close()
     (store.path / "000001.db").write_bytes(damage)
-    with pytest.raises(StateError, match=r"000001\.db: (not a database|damaged)"):
+    with pytest.raises(StateError, match=r"000001\.db: is damaged"):
         write(store, [6])
-    with pytest.raises(StateError, match=r"000001\.db: (not a database|damaged)"):
+    with pytest.raises(StateError, match=r"000001\.db: is damaged"):
         store.read()
 
 
@@ -220,7 +220,7 @@ def test_a_reader_needs_no_permission_to_write():
         try:
             assert not os.access(store.path, os.W_OK, effective_ids=True)
             assert len(contents(store)) == 5
-            with pytest.raises(StateError, match=r"lock: the store cannot be written there"):
+            with pytest.raises(StateError, match=r"lock: cannot be written"):
                 store.open()
         finally:
             if root:

@@ -1,0 +1,108 @@
+"""The archives that have come: which of them are complete, and so may be read.
+
+One at a time is unpacked, slice by slice, to see whether it holds what its checksums say. One that is cut off may be
+growing still: it waits until it changes, and is taken as it is after five minutes without a change. One that is damaged,
+or was left cut off, is reported once; what can be unpacked of it is read, and it is looked at again when it changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING
+
+from shipper.files.content import Archive
+
+if TYPE_CHECKING:
+    from shipper.files.discovery import Found
+
+log = logging.getLogger(__name__)
+
+SLICE = 16 << 20
+"""Bytes that are unpacked in one go."""
+STALE = 300.0
+"""Seconds after which an archive that has not changed and is not complete is taken for broken."""
+
+_Node = tuple[int, int]
+
+
+class Archives:
+    """Those of one input."""
+
+    def __init__(self) -> None:
+        self._queue: dict[_Node, Found] = {}
+        self._current: tuple[Found, Archive] | None = None
+        self._incomplete: dict[_Node, tuple[int, int]] = {}
+        self._reasons: dict[_Node, tuple[str, str]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._queue or self._current)
+
+    def offer(self, file: Found) -> None:
+        """An archive that has come, or has changed."""
+        self._queue[file.device, file.inode] = file
+
+    def waits(self, node: _Node, looked: tuple[int, int]) -> bool:
+        """Whether an archive with this size and time of writing is looked at already, or not complete."""
+        for file in (*([self._current[0]] if self._current else ()), *filter(None, (self._queue.get(node),))):
+            if (file.device, file.inode) == node and (file.size, file.modified) == looked:
+                return True
+        if self._incomplete.get(node) == looked and time.time() - looked[1] / 1e9 < STALE:
+            return True
+        self._incomplete.pop(node, None)
+        return False
+
+    def verify(self) -> tuple[Found, Archive | None] | None:
+        """Go on with one of them: ``None`` where there is none; the archive with it once it may be read. It is open then."""
+        try:
+            if self._current is None:
+                if not self._queue:
+                    return None
+                file = self._queue.pop(next(iter(self._queue)))
+                self._current = file, Archive(os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+            file, archive = self._current
+            if not archive.verify(SLICE):
+                return file, None
+            status = os.fstat(archive.descriptor)
+        except OSError as error:
+            self._end()
+            self._say(file, f"cannot be read: {error.strerror}")
+            return file, None
+        node = (file.device, file.inode)
+        looked = (status.st_size, status.st_mtime_ns)
+        if (status.st_dev, status.st_ino) != node or looked != (file.size, file.modified):
+            self._end()  # it is another, or has grown meanwhile: the next scan offers it again
+            return file, None
+        if archive.state == "cut off" and time.time() - status.st_mtime < STALE:
+            self._incomplete[node] = looked
+            self._say(file, "is packed with gzip and not complete: it is read once it is")
+            self._end()
+            return file, None
+        if archive.state == "complete":
+            self._reasons.pop(node, None)
+        else:
+            what = "ends too soon" if archive.state == "cut off" else "is damaged"
+            self._say(file, f"is packed with gzip and {what}: only its first {archive.size()} bytes can be unpacked")
+        self._current = None
+        return file, archive
+
+    def keep(self, present: set[_Node]) -> dict[str, str]:
+        """What is wrong with those that are still there, by path; the others are forgotten."""
+        for known in (self._queue, self._incomplete, self._reasons):
+            for node in known.keys() - present:
+                del known[node]
+        return dict(self._reasons.values())
+
+    def close(self) -> None:
+        """Leave off."""
+        self._end()
+        self._queue.clear()
+
+    def _end(self) -> None:
+        if self._current is not None:
+            self._current[1].close()
+            self._current = None
+
+    def _say(self, file: Found, reason: str) -> None:
+        self._reasons[file.device, file.inode] = (file.path, reason)

@@ -1,0 +1,243 @@
+"""One file that is being read: its registry entry, its content, and what of it is on its way.
+
+What a file's entry says is always of bytes that were read and verified (invariant 4): ``read`` looks *after* reading
+whether the content still is the one it was opened as, and takes back what came from another. The fingerprint that belongs
+to an offset is taken of the bytes that were read up to it, so that a checkpoint needs the file no more.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from shipper.errors import StateError
+from shipper.files.identity import PREFIX, TAIL, Fingerprint, digest, tail_of
+
+if TYPE_CHECKING:
+    from shipper.files.content import Content
+    from shipper.files.reader import Block, Reader
+    from shipper.state.registry import Entry, Join, Registry
+
+log = logging.getLogger(__name__)
+
+
+class Harvester:
+    """A file that is open, or was until all that could be read of it was read (``closed``)."""
+
+    def __init__(self, path: str, entry: Entry, reader: Reader, seed: bytes) -> None:
+        self.path = path
+        self.entry = entry
+        self.reader = reader
+        self.seed = seed
+        self.acknowledged = entry.offset
+        """How far the outputs have it; the entry follows at the next checkpoint."""
+        self.final = False
+        """The name shows another file now, or none: what is left is read, and then this is closed."""
+        self.truncated = False
+        """The content is another now: what is left is what was read before."""
+        self.given_up = False
+        """No copy of what was truncated away has been found."""
+        self.closed = False
+        self.quiet_since = time.monotonic()
+        self.removed_since: float | None = None
+        """Since when no name leads to the file any more."""
+        self.trouble = ""
+        """Why it is not read to its end at the moment; empty when all is well."""
+        self.predecessor: Harvester | None = None
+        """Whose last event may go on at the beginning of this file: that is decided before this is read."""
+        self.successor: Harvester | None = None
+        self.joined: Join | None = None
+        """The event at the end of this file that goes on in the next, where that has to be acknowledged in both."""
+        self._marks: deque[tuple[int, bytes]] = deque()
+        self._begin()
+
+    def _begin(self) -> None:
+        content = self.reader.content
+        status = os.fstat(content.descriptor)
+        self._head = content.read(min(PREFIX, self.reader.end), 0)
+        self._before = tail_of(content, self.reader.position)
+        self._marked = self.reader.position
+        self._looked = (-1, -1)
+        self.seen_size = 0 if content.packed else status.st_size
+        self._packed = (status.st_size, status.st_mtime_ns)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def read(self) -> Block | None:
+        """The next block of whole events, or ``None``. Trouble with the file is logged once, and tried again later."""
+        if self.truncated or self.closed or self.predecessor is not None:
+            return None
+        before = self.reader.snapshot()
+        end = self.reader.end
+        try:
+            block = self.reader.read()
+            if block is None and self.reader.end == end:
+                if not self.reader.pending:
+                    self.trouble = ""
+                return None
+            head = self._head
+            if len(head) < PREFIX:
+                head = self.reader.content.read(min(PREFIX, self.reader.end), 0)
+            first = head
+            if not end + self.reader.skipped:
+                first = (block.data[:PREFIX] if block is not None else b"") + self.reader.tail[:PREFIX]
+            if not first.startswith(head) or not self._same(end, before):
+                self.reader.restore(before)
+                self.truncated = self.final = True
+                return None
+            self._head = head
+            if block is not None:
+                self._mark(block)
+        except OSError as error:
+            self.reader.restore(before)
+            self.troubled(f"cannot be read: {error.strerror}")
+            return None
+        self.quiet_since = time.monotonic()
+        if not self.reader.pending:
+            self.trouble = ""
+        return block
+
+    def begin_at(self, offset: int) -> None:
+        """Begin behind the first ``offset`` bytes: they belong to the event at the end of the file before."""
+        self.reader.skip(offset)
+        self._before = tail_of(self.reader.content, offset)
+        self._marked = offset
+        self._marks.append((offset, digest(self._before)))
+        self._head = self.reader.content.read(min(PREFIX, offset), 0)
+
+    def flush(self, registry: Registry, *, lines: bool) -> Block | None:
+        """What is left as an event of its own, though its end has not been seen; with ``lines``, whole lines only.
+
+        That it ends there is durable before this returns (invariant 5): after a crash the same event comes out again.
+        ``None`` as well where it could not be made durable; logged once, and tried again later.
+        """
+        offset = self.reader.flush(lines=lines)
+        if offset == self.reader.position:
+            return None
+        try:
+            registry.cut(self.entry, offset)
+        except StateError as error:
+            self.troubled(f"cannot be read to its end: {error}")
+            return None
+        self.trouble = ""
+        self.reader.force(offset)
+        if not self.truncated:
+            return self.read()
+        block = self.reader.read()  # all of it is in memory
+        if block is not None:
+            self._mark(block)
+        return block
+
+    def troubled(self, what: str) -> None:
+        """Log once that something is in the way, and keep it for those who ask."""
+        if self.trouble != what:
+            self.trouble = what
+            log.warning("%s %s; trying again", self.path, what)
+
+    def _mark(self, block: Block) -> None:
+        """Keep what will identify the file once the block is acknowledged."""
+        own = block.data[: len(block.data) - block.borrowed] if block.borrowed else block.data
+        if len(own) < TAIL:
+            # NULs that were passed over stand between this block and the one before.
+            gap = block.end - len(own) - self._marked
+            own = (self._before + bytes(min(gap, TAIL)) + own) if gap else self._before + own
+        self._before = own[-TAIL:]
+        self._marked = block.end
+        self._marks.append((block.end, digest(self._before)))
+
+    # --- whether it still is what it was --------------------------------------------------------------------------
+
+    def _same(self, end: int, before: tuple[object, ...] | None = None) -> bool:
+        """Whether the file still has what was read of it up to ``end``: its beginning, and what stood there."""
+        content = self.reader.content
+        status = os.fstat(content.descriptor)
+        looked = (status.st_size, status.st_mtime_ns)
+        if content.packed:
+            return looked == self._packed
+        if status.st_size < end:
+            return False
+        if looked == self._looked:
+            return True
+        tail: bytes = before[1] if before else self.reader.tail  # type: ignore[assignment]
+        last = tail[-64:] if tail else self._before[-64:]
+        if content.read(len(self._head), 0) != self._head or content.read(len(last), end - len(last)) != last:
+            return False
+        self._looked, self.seen_size = looked, status.st_size
+        return True
+
+    def changed(self) -> bool:
+        """Whether the open file no longer is what was read: shorter than that, or with other content. Raises ``OSError``."""
+        return not self.closed and not self._same(self.reader.end)
+
+    def size(self) -> int:
+        """How many bytes the content has; of one that was truncated or closed, as many as were read."""
+        if self.truncated or self.closed:
+            return self.reader.end
+        return max(self.reader.content.size(), self.reader.end)
+
+    def at_end(self) -> bool:
+        """Whether everything is read that the file has, or ever will have."""
+        return self.truncated or self.closed or self.reader.content.size() <= self.reader.end
+
+    def settled(self) -> bool:
+        """Whether everything that was read is acknowledged, and the registry has it."""
+        return not self.reader.pending and self.entry.offset >= self.reader.position
+
+    # --- what is acknowledged -------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> bool:
+        """Move the entry to the acknowledged offset, with the fingerprint that belongs to it; whether it has moved."""
+        tail = None
+        while self._marks and self._marks[0][0] <= self.acknowledged:
+            offset, tail = self._marks.popleft()
+        if tail is None:
+            return False
+        entry = self.entry
+        entry.offset, entry.tail = offset, tail
+        length = min(PREFIX, offset)
+        entry.prefix_length, entry.prefix = length, digest(self._head[:length])
+        entry.size, entry.modified = -1, 0
+        return True
+
+    # --- another source -------------------------------------------------------------------------------------------
+
+    def holds(self, content: Content) -> bool:
+        """Whether other content begins with all that was read of this. Raises ``OSError``."""
+        end = self.reader.end
+        last = self.reader.tail[-TAIL:] if self.reader.pending else self._before
+        return (
+            content.size() >= end
+            and content.read(len(self._head), 0) == self._head
+            and content.read(len(last), end - len(last)) == last
+        )
+
+    def continue_with(self, path: str, content: Content) -> None:
+        """Go on with a copy, or an archive, of what was read. It takes the ``content`` over."""
+        if not self.closed:
+            self.reader.content.close()
+        self.path = path
+        self.reader.content = content
+        self.truncated = self.given_up = self.final = self.closed = False
+        status = os.fstat(content.descriptor)
+        self._packed = (status.st_size, status.st_mtime_ns)
+        self._looked = (-1, -1)
+        self.removed_since = None
+        self.quiet_since = time.monotonic()
+
+    def abandon(self) -> None:
+        """What is read and in no block yet is given up, with all that is behind it."""
+        self.reader.restore((self.reader.position, b"", [], False, False, self.reader.skipped))
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            self.closed = True
+            self.reader.content.close()
+
+
+def fingerprint(entry: Entry) -> Fingerprint:
+    """What identified the file when it was last acknowledged."""
+    return Fingerprint(entry.prefix_length, entry.prefix, entry.offset, entry.tail)

@@ -1,0 +1,131 @@
+"""Which known file is this one? By content; inode, birth and name are hints that decide where content alone might be chance.
+
+A file *is* an entry's where it has the entry's fingerprint and
+
+- is under the entry's inode, with the entry's birth where that is known (another birth is another file, whatever it holds);
+- or is elsewhere, the entry's own place is empty or holds other content, and chance is ruled out: more than two kilobytes
+  of it are acknowledged and its last lines are not all alike; or less, and the name is a rotated one of the entry's
+  (``app.log`` → ``app.log.1``, ``app-2026-11-23.0.log.gz``).
+
+A file is a *copy* of an entry's that is still in its place (``copytruncate`` before it truncates, ``gzip`` before it deletes)
+where all it holds stands at the beginning of that file too, its name is a rotated one, and it was born later.
+
+Where it stays ambiguous the file is a new one: rather twice than lost (invariant 4).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from shipper.files.content import content_of
+from shipper.files.harvester import fingerprint
+from shipper.files.identity import PREFIX, TAIL, tail_of
+
+if TYPE_CHECKING:
+    from shipper.files.content import Content
+    from shipper.files.discovery import Found
+    from shipper.state.registry import Entry
+
+NOT_TEXT = 0.3
+"""The share of control characters from which on a file's beginning is no text."""
+_CONTROL = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
+_NUMBERS = re.compile(r"[-._]+")
+_COUNTED = re.compile(r"[\dTZ:]*\d[\dTZ:]*")
+
+
+class Candidate(NamedTuple):
+    """A file that was opened to find out which one it is."""
+
+    file: Found
+    content: Content
+    head: bytes
+    """The first bytes of its content, at most 1 KiB."""
+    key: bytes
+    born: int
+
+
+def is_same(entry: Entry, content: Content, born: int) -> bool:
+    """Whether a file under the entry's inode is the entry's. Raises ``OSError``."""
+    return (not entry.born or not born or entry.born == born) and fingerprint(entry).matches(content)
+
+
+def displaced(entry: Entry) -> bool:
+    """Whether the file of an entry is no longer where it was: a look that fails is no proof of it."""
+    if not entry.inode:
+        return True
+    if "\N{REPLACEMENT CHARACTER}" in entry.path:
+        return False  # a name that is no UTF-8 cannot be looked up
+    try:
+        status = os.stat(entry.path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) != (entry.device, entry.inode)
+
+
+def is_moved(entry: Entry, candidate: Candidate) -> bool:
+    """Whether a file elsewhere is the entry's, whose place is empty. Raises ``OSError``."""
+    known, content = fingerprint(entry), candidate.content
+    if not known.matches(content):
+        return False
+    if entry.born and (entry.born, entry.inode) == (candidate.born, candidate.file.inode):
+        return True  # the same file system under another device number
+    if not _distinct(tail_of(content, known.offset or known.prefix_length), whole=known.offset <= TAIL):
+        return False
+    return known.offset > PREFIX + TAIL or related(entry.path, candidate.file.shown)
+
+
+def is_copy(entry: Entry, candidate: Candidate) -> bool | None:
+    """Whether a file holds what the entry's file, still in its place, begins with; ``None``: it does, but that may be chance.
+
+    Raises ``OSError``.
+    """
+    if not related(entry.path, candidate.file.shown):
+        return False
+    if entry.born and (candidate.born <= entry.born or candidate.file.modified < entry.born - 10**9):
+        return False  # what was there first is no copy
+    content, size = candidate.content, candidate.content.size()
+    descriptor = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        original = content_of(descriptor, os.pread(descriptor, 2, 0))
+        if (
+            original.packed
+            or original.size() < size
+            or original.read(PREFIX, 0)[:size] != candidate.head[:size]
+            or any(original.read(TAIL, at) != content.read(TAIL, at) for at in range(0, size - TAIL, max(1, size // 8)))
+            or tail_of(original, size) != tail_of(content, size)
+        ):
+            return False
+        return True if _distinct(tail_of(content, size), whole=size <= TAIL) and entry.born else None
+    finally:
+        os.close(descriptor)
+
+
+def related(known: str, name: str) -> bool:
+    """Whether one is a rotated name of the other: they differ in numbers, dates and ``.gz`` only."""
+    known, name = os.path.basename(known), os.path.basename(name)
+    return known != name and _family(known) == _family(name)
+
+
+def why_not(head: bytes) -> str | None:
+    """Why content that begins like this is no log, or ``None``. NULs at its very beginning are a hole."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "is UTF-16: only UTF-8 can be read; convert it with iconv"
+    text = head.lstrip(b"\0")
+    if b"\0" in text and len(_CONTROL.findall(text)) > NOT_TEXT * len(text):
+        return "is a binary file (it has NUL bytes at its beginning), not a log"
+    return None
+
+
+def _family(name: str) -> tuple[str, ...]:
+    parts = _NUMBERS.split(name.removesuffix(".gz"))
+    return tuple(part for part in parts if part and not _COUNTED.fullmatch(part))
+
+
+def _distinct(data: bytes, *, whole: bool) -> bool:
+    """Whether there are lines, and no two are alike; the first may be cut unless ``whole``."""
+    lines = data.splitlines()[0 if whole else 1 :]
+    return bool(lines) and len(lines) == len(set(lines))

@@ -1,0 +1,191 @@
+"""How far each file is, told from outside of the agent: from the registry, and from the files themselves.
+
+Nothing is believed that can be looked at: that a file still is the one that was acknowledged is told by its content, as the
+agent does (``recognition``); how large it is, by the file. *Safe* to delete is a file of which the output has every byte,
+durably, whose content still is what was acknowledged, and that nobody is writing to.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from shipper.files import recognition
+from shipper.files.birth import born
+from shipper.files.content import content_of
+from shipper.files.writers import writers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from shipper.files.discovery import Found
+    from shipper.state.reading import Known
+    from shipper.state.registry import Entry
+
+State = Literal["reading", "idle", "rotated", "archived", "gone", "unreadable", "not begun"]
+QUIET = 2.0
+"""Seconds without a change after which a file counts as not written to, where not every process can be looked at."""
+Place = tuple[int, int]
+
+
+@dataclass(slots=True)
+class FileStatus:
+    """One file and one output."""
+
+    path: str
+    output: str
+    state: State
+    size: int = 0
+    """Bytes; of an archive, those on disk."""
+    read: int = 0
+    """The offset up to which the agent had read when it last noted that; at least what is acknowledged."""
+    acknowledged: int = 0
+    """The offset up to which the output has it, durably. Of an archive: of its unpacked content."""
+    lag_bytes: int = 0
+    lag_seconds: float = 0.0
+    """The age of the oldest byte that is not acknowledged: as the agent noted it, else that of the last change."""
+    why: str = ""
+    """Why it is not safe to delete; empty where it is."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the output has all of it."""
+        return self.state in {"idle", "rotated", "archived"} and not self.lag_bytes
+
+    @property
+    def safe(self) -> bool:
+        """Whether it may be deleted."""
+        return self.complete and not self.why
+
+
+def survey(
+    known: Iterable[Known], found: Collection[Found], undelivered: Callable[[str], Collection[int]], output: str
+) -> list[FileStatus]:
+    """The files of the registry and those of ``found`` (on disk now) that it does not know, by path.
+
+    ``undelivered`` gives, for an output, the entries that are acknowledged by the spool only. ``output`` is whose files
+    those are that nobody has begun.
+    """
+    known = list(known)
+    now = time.time()
+    places = {(file.device, file.inode): file.path for file in found}
+    _look_beside(known, places)
+    written = writers(places)
+    result, taken = [], set()
+    for each in known:
+        place = (each.entry.device, each.entry.inode)
+        path = _path(each.entry, places)
+        status = _known(each, path, now)
+        if status.state != "gone":
+            taken.add((each.output, place))
+        if status.complete:
+            status.why = _why_not(each, place, path, undelivered, written.processes, complete=written.complete, now=now)
+        result.append(status)
+    for file in found:
+        if (output, (file.device, file.inode)) not in taken:
+            age = max(0.0, now - file.modified / 1e9)
+            status = FileStatus(file.shown, output, "not begun", size=file.size, lag_bytes=file.size, lag_seconds=age)
+            status.why = "nothing of it is shipped" if file.size else "it is empty: what comes may be written to it"
+            result.append(status)
+    return sorted(result, key=lambda status: (status.path, status.output))
+
+
+def _path(entry: Entry, places: dict[Place, str]) -> str | None:
+    """Where the file of an entry is now."""
+    try:
+        status = os.stat(entry.path)
+    except OSError:
+        return places.get((entry.device, entry.inode))
+    here = (status.st_dev, status.st_ino)
+    return entry.path if here == (entry.device, entry.inode) else places.get((entry.device, entry.inode))
+
+
+def _look_beside(known: Iterable[Known], places: dict[Place, str]) -> None:
+    """A file that was rotated is in the same folder, usually."""
+    folders = {os.path.dirname(each.entry.path) for each in known}
+    wanted = {(each.entry.device, each.entry.inode) for each in known}
+    for folder in folders:
+        try:
+            with os.scandir(folder or ".") as entries:
+                for each in entries:
+                    status = each.stat(follow_symlinks=False)
+                    if (status.st_dev, status.st_ino) in wanted:
+                        places.setdefault((status.st_dev, status.st_ino), each.path)
+        except OSError:
+            continue
+
+
+def _known(each: Known, path: str | None, now: float) -> FileStatus:
+    entry, lag = each.entry, each.lag
+    status = FileStatus(path or entry.path, each.output, "gone", acknowledged=entry.offset)
+    status.read = max(entry.offset, lag.read if lag else 0)
+    if path is None:
+        # What nobody can find may still be open in the agent.
+        status.size = lag.size if lag else entry.offset
+        status.lag_bytes = max(0, status.size - entry.offset)
+        status.lag_seconds = max(0.0, now - lag.since) if lag else 0.0
+        return status
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        status.state, status.why = "unreadable", f"cannot be read: {(error.strerror or '').lower()}"
+        status.lag_bytes = _size(path) - entry.offset
+        return status
+    try:
+        disk = os.fstat(descriptor)
+        content = content_of(descriptor, os.pread(descriptor, 2, 0))
+        status.size = disk.st_size
+        if not recognition.is_same(entry, content, born(descriptor)):
+            return status  # another file has its inode now
+        if content.packed:
+            done = (entry.size, entry.modified) == (disk.st_size, disk.st_mtime_ns)
+            status.state = "archived"
+            status.lag_bytes = 0 if done else disk.st_size
+        else:
+            status.lag_bytes = max(0, disk.st_size - entry.offset)
+            status.state = "reading" if status.lag_bytes else "idle" if path == entry.path else "rotated"
+        if status.lag_bytes:
+            status.lag_seconds = max(0.0, now - (lag.since if lag else disk.st_mtime))
+            status.why = f"{status.lag_bytes:,} bytes are not acknowledged"
+    except OSError as error:
+        status.state, status.why = "unreadable", f"cannot be read: {(error.strerror or '').lower()}"
+        status.lag_bytes = max(1, status.lag_bytes)
+    finally:
+        os.close(descriptor)
+    return status
+
+
+def _why_not(
+    each: Known,
+    place: Place,
+    path: str | None,
+    undelivered: Callable[[str], Collection[int]],
+    written: dict[Place, int],
+    *,
+    complete: bool,
+    now: float,
+) -> str:
+    """Why a file that is acknowledged to its end is not safe to delete all the same."""
+    if each.entry.file in undelivered(each.output):
+        return "the output has not taken it from the spool yet"
+    if place in written:
+        return f"process {written[place]} has it open for writing"
+    if not complete and path and now - _modified(path) < QUIET:
+        return "it was written just now"
+    return ""
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _modified(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+
+import pytest
+
+from shipper.errors import StateError
+from shipper.state.recovery import recover
+from shipper.state.registry import Registry
+from shipper.state.rejects import Rejects
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A database of an agent that has ended: files, salts, a cut, rejects."""
+    path = tmp_path / "state.db"
+    registry = Registry(path, "store")
+    for number in range(3):
+        entry = registry.register(key=b"k" * 16, path=f"/log/größe-{number}.log", device=1, inode=number)
+        entry.offset, entry.prefix_length, entry.prefix, entry.tail = 1000 + number, 100, b"p" * 16, b"t" * 16
+        registry.commit([entry])
+    registry.cut(entry, 2000)
+    rejects = Rejects(path)
+    rejects.add("store", [(f"{n:020}", 400, "mapping", b'{"n":%d}' % n) for n in range(3)])
+    rejects.close()
+    registry.close()
+    return path
+
+
+def rows(path):
+    with sqlite3.connect(path) as connection:
+        found = [
+            connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+            for table in ("files", "salts", "cuts")
+        ]
+    connection.close()
+    return found
+
+
+def aside(path):
+    return [each for each in path.parent.glob("state.db.corrupt-*") if not each.name.endswith(("-wal", "-shm"))]
+
+
+def change(path, statement):
+    with sqlite3.connect(path) as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_a_sound_one_stays(path):
+    before = rows(path)
+    assert recover(path) is None
+    assert rows(path) == before
+    assert aside(path) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE files SET offset = offset + 64 WHERE file = 2",
+        "UPDATE files SET salt = 5 WHERE file = 1",
+        "UPDATE files SET key = x'00' WHERE file = 1",
+        "UPDATE files SET output = 'stone' WHERE file = 1",
+        "UPDATE files SET path = '/log/b' WHERE file = 1",
+        "UPDATE salts SET next = 1",
+        "DELETE FROM salts",
+        "UPDATE cuts SET offset = -2000",
+        "INSERT INTO cuts VALUES (9, 5)",
+        "DROP TABLE cuts",
+    ],
+)
+def test_values_that_were_not_written_so_are_not_believed(path, statement, caplog):
+    change(path, statement)
+    assert recover(path) in aside(path)
+    registry = Registry(path, "store")
+    assert registry.entries() == []
+    registry.close()
+    rejects = Rejects(path)
+    assert len(rejects.numbers()) == 3, "they are nowhere else"
+    rejects.close()
+    assert "was damaged" in caplog.text
+    assert recover(path) is None
+
+
+def test_entries_from_before_there_were_seals_are_believed(path):
+    change(path, "UPDATE files SET seal = NULL")
+    assert recover(path) is None
+
+
+@pytest.mark.parametrize("version", [3, 99])
+def test_a_newer_version_is_refused_and_stays(path, version):
+    change(path, f"PRAGMA user_version={version}")
+    before = path.read_bytes()
+    with pytest.raises(StateError, match="newer shipper"):
+        recover(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("version", [0, 1, 1 << 20, -1])
+def test_a_version_that_cannot_be_is_damage(path, version):
+    change(path, f"PRAGMA user_version={version}")
+    assert recover(path)
+
+
+def believed(path):
+    """What an agent would go on with: nothing, or exactly what was written."""
+    try:
+        recover(path)
+    except StateError as error:
+        if "newer shipper" not in str(error):  # a flipped bit in the version
+            raise
+        return None
+    return rows(path)
+
+
+@pytest.mark.slow
+def test_cut_at_any_byte_nothing_wrong_is_believed(path, tmp_path):
+    whole = path.read_bytes()
+    before = rows(path)
+    for at in [*range(200), *range(200, len(whole), 509)]:
+        folder = tmp_path / "cut"
+        folder.mkdir()
+        (folder / "state.db").write_bytes(whole[:at])
+        found = believed(folder / "state.db")
+        assert found in ([[], [], []], before), at
+        shutil.rmtree(folder)
+
+
+@pytest.mark.slow
+def test_a_flipped_bit_anywhere_leads_to_nothing_wrong(path, tmp_path):
+    whole = path.read_bytes()
+    before = rows(path)
+    used = [at for at in range(len(whole)) if whole[at] or at % 512 == 0]
+    for at in used[:: max(1, len(used) // 400)]:
+        folder = tmp_path / "flip"
+        folder.mkdir()
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << (at % 8)
+        (folder / "state.db").write_bytes(damaged)
+        found = believed(folder / "state.db")
+        if found not in (None, [[], [], []], before):
+            assert found[0] == before[0], at  # the entries of files are sealed
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("begin", [0, 4096, 8192])
+def test_a_page_of_zeros(path, begin):
+    data = bytearray(path.read_bytes())
+    before = rows(path)
+    data[begin : begin + 4096] = bytes(4096)
+    path.write_bytes(data)
+    assert believed(path) in ([[], [], []], before)
+
+
+def test_something_else_altogether_is_set_aside(path):
+    path.write_bytes(b"#!/bin/sh\n" * 1000)
+    assert recover(path)
+    assert rows(path) == [[], [], []]
+
+
+def test_a_database_in_use_is_not_taken_for_a_damaged_one(path, monkeypatch):
+    monkeypatch.setattr(sqlite3, "connect", _impatient(sqlite3.connect))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StateError, match="locked"):
+        recover(path)
+    other.close()
+    assert aside(path) == []
+
+
+def _impatient(connect):
+    return lambda path, **more: connect(path, **{**more, "timeout": 0.01})

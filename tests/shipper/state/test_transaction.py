@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from shipper.errors import StateError
+from shipper.state.database import Transaction, connect
+
+
+class Broken:
+    """A stand-in for a connection to a disk that fails in everything."""
+
+    in_transaction = True
+
+    def execute(self, _):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    def rollback(self):
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_a_disk_that_fails_in_the_rollback_too_is_an_error_of_the_state(tmp_path):
+    with pytest.raises(StateError, match="disk I/O error"), Transaction(Broken(), tmp_path / "state.db"):
+        pass
+
+
+def test_what_a_failed_transaction_has_left_open_does_not_stop_the_next(tmp_path):
+    connection = connect(tmp_path / "state.db")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("INSERT INTO salts VALUES ('store', x'00', 1)")
+    with Transaction(connection, tmp_path / "state.db"):
+        connection.execute("INSERT INTO salts VALUES ('store', x'01', 1)")
+    assert connection.execute("SELECT count(*) FROM salts").fetchone() == (1,)
+    connection.close()
