@@ -28,3 +28,27 @@ def dictionary_options(command: click.decorators.FC) -> click.decorators.FC:
     ):
         command = option(command)
     return command
+
+
+def settings_options(command: click.decorators.FC) -> click.decorators.FC:
+    """The options that say what the settings are: ``path`` and ``overrides``, for ``shipper.settings.load``."""
+    for option in (
+        click.option(
+            "-E",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="A setting over what the file says, such as queue.mem.bytes=8MiB. May be repeated.",
+        ),
+        click.option(
+            "-c",
+            "--config",
+            "path",
+            type=click.Path(path_type=Path),
+            default="shipper.yml",
+            show_default=True,
+            help="The settings file.",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
     from typing import TextIO
 
@@ -44,6 +44,25 @@ def logging_to_stderr(level: int = logging.WARNING) -> None:
     logging.basicConfig(level=level, handlers=[handler])
     # The client logs every request it makes.
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
+
+
+def hide_in_log(secrets: Iterable[str]) -> None:
+    """Let no line of the log hold one of these from now on, whoever says it: a server may repeat what it was sent."""
+    known = set(secrets)
+
+    def hide(record: logging.LogRecord) -> bool:
+        from shipper.settings.redaction import redacted  # noqa: PLC0415 - pydantic, loaded where there are secrets
+
+        text = record.getMessage()
+        hidden = redacted(text, known)
+        if hidden != text:
+            record.msg, record.args = hidden, ()
+        return True
+
+    for handler in logging.getLogger().handlers:
+        for before in [each for each in handler.filters if getattr(each, "__name__", "") == "hide"]:
+            handler.removeFilter(before)
+        handler.addFilter(hide)
 
 
 def _is_the_journal(stream: TextIO) -> bool:
@@ -100,3 +119,13 @@ def stopping_on_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def reloading_on_hangup(reload: Callable[[], None]) -> Iterator[None]:
+    """Call ``reload`` at each SIGHUP."""
+    before = signal.signal(signal.SIGHUP, lambda *_: reload())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

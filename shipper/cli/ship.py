@@ -17,7 +17,8 @@ from shipper.errors import InputError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shipper.agent import Agent, Progress
+    from shipper.agent import Agent
+    from shipper.progress import Progress
     from shipper.settings import Settings
 
 _OPTIONS = {
@@ -79,13 +80,14 @@ def ship(
     What was shipped before is not shipped again. With --once the exit code is 0 only when everything is durably delivered.
     """
     from shipper.agent import Agent  # noqa: PLC0415 - the whole agent, only for the commands that run it
-    from shipper.cli.running import allow_many_files, logging_to_stderr, stopping_on_signals, tune_memory  # noqa: PLC0415 - as above
+    from shipper.cli.running import allow_many_files, hide_in_log, logging_to_stderr, stopping_on_signals, tune_memory  # noqa: PLC0415 - as above
 
     # A one-shot run says at its end what went wrong; one that follows says it when it happens.
     logging_to_stderr(logging.ERROR if once else logging.WARNING)
     settings = _settings(
         paths, pipeline=pipeline, service=service, timezone=timezone, config=config, overrides=overrides
     )
+    hide_in_log(settings.secrets)
     started = time.monotonic()
     with _progress_bar(quiet=quiet or not sys.stderr.isatty()) as watch, Agent(settings, watch=watch) as agent:
         agent.check()
@@ -97,6 +99,8 @@ def ship(
         problems = [f"{path} {why}" for path, why in agent.unreadable().items()]
         problems += [f"{path}: there is no such file" for path in _missing(paths)] if once else []
         problems += [] if complete else _undelivered(agent)
+        if once and (lost := agent.lost()):
+            problems.append(f"{lost:,} bytes were gone before they could be read")
         if once and (rejected := progress.documents.rejected):
             problems.append(f"{rejected:,} documents were rejected; they are kept in {settings.path_data / 'state.db'}")
     if not quiet and (progress.files or not problems):
@@ -116,9 +120,7 @@ def _settings(
     config: Path | None,
     overrides: tuple[str, ...],
 ) -> Settings:
-    import yaml  # noqa: PLC0415 - only for -E
-
-    from shipper.settings import from_mapping, load  # noqa: PLC0415 - pydantic
+    from shipper.settings import load  # noqa: PLC0415 - pydantic
 
     one: dict[str, Any] = {"type": "filestream", "paths": list(paths)}
     if pipeline != "none":
@@ -127,32 +129,18 @@ def _settings(
         one |= {"fields": {"service.name": service}, "fields_under_root": True}
     if timezone:
         one["timezone"] = timezone
-    if config and overrides:
-        raise SettingsError(f"-E and -c do not go together: put {overrides[0].partition('=')[0]} into {config}")
-    data: dict[str, Any] = {"inputs": [one]}
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise SettingsError(f"-E {override}: is not KEY=VALUE")
-        try:
-            data[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            data[key.strip()] = value
     try:
-        settings = from_mapping(data, "-E")
+        return load(config, inputs=[one], overrides=overrides)
     except SettingsError as error:
         raise SettingsError([_by_option(problem) for problem in error.problems]) from None
-    if config:
-        settings = load(config).model_copy(update={"inputs": settings.inputs})
-    return settings
 
 
 def _by_option(problem: str) -> str:
     """A mistake under the name of the option that made it, instead of the setting's."""
     for setting, option in _OPTIONS.items():
-        if problem.startswith(f"-E: {setting}"):
-            return option + problem.removeprefix(f"-E: {setting}")
-    return problem.replace("-E: ", "-E ", 1)
+        if problem.startswith(f"-E {setting}"):
+            return option + problem.removeprefix(f"-E {setting}")
+    return problem
 
 
 class _progress_bar:  # noqa: N801 - used as a function

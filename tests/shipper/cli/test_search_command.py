@@ -224,7 +224,7 @@ def test_a_damaged_store_is_named(home, tmp_path):
     (tmp_path / "store/000001.db").write_bytes(b"x" * 9000)
     result = run(tmp_path)
     assert result.exit_code == 1
-    assert "000001.db: not a database" in result.stderr
+    assert "000001.db: is damaged (file is not a database)" in result.stderr
 
 
 def test_the_store_of_the_settings_and_of_the_environment(home, tmp_path, monkeypatch):

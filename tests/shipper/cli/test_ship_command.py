@@ -81,6 +81,18 @@ def test_the_rest_of_the_settings_may_come_from_a_file(run, log, tmp_path):
     assert (tmp_path / "out" / "shipper.ndjson").read_bytes().count(b"\n") == 3
 
 
+def test_options_go_over_the_file(run, log, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "settings").mkdir()
+    path = tmp_path / "settings/shipper.yml"
+    path.write_text("inputs: [{paths: /nowhere}]\noutput.file: {path: out, filename: f}\n", encoding="utf-8")
+    assert ship(run, log, "-c", path, "-E", "output.file.path=here", "-E", "name=n1").exit_code == 0
+    lines = (tmp_path / "here/f").read_text().splitlines()
+    assert [json.loads(line)["host"]["name"] for line in lines] == ["n1"] * 3
+    assert run("run", "--once", "-c", path, "-E", f"inputs=[{{paths: {log}}}]").exit_code == 0
+    assert (tmp_path / "settings/out/f").read_text().count("\n") == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -88,7 +100,7 @@ def test_the_rest_of_the_settings_may_come_from_a_file(run, log, tmp_path):
         (["--pipeline", "nope"], "nope: there is no such pipeline"),
         (["-E", "zebra"], "-E zebra: is not KEY=VALUE"),
         (["-E", "zebra=1"], "-E zebra: is not a setting"),
-        (["-E", "output.file.path=/x", "-c", "a.yml"], "-E and -c do not go together"),
+        (["-E", "output.file.path=/x", "-c", "a.yml"], "a.yml: cannot be read"),
         (["-c", "/nowhere/shipper.yml"], "/nowhere/shipper.yml: cannot be read"),
     ],
 )

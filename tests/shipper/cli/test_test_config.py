@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -77,3 +79,56 @@ def test_the_reference_is_printed():
     result = CliRunner().invoke(main, ["config", "reference"])
     assert result.exit_code == 0
     assert "| `output.elasticsearch.hosts` |" in result.stdout
+
+
+def tls(tmp_path, **ssl):
+    import trustme  # noqa: PLC0415 - only here
+
+    authority = trustme.CA()
+    one, other = authority.issue_cert("a"), authority.issue_cert("b")
+    authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+    one.cert_chain_pems[0].write_to_path(tmp_path / "one.crt")
+    one.private_key_pem.write_to_path(tmp_path / "one.key")
+    other.private_key_pem.write_to_path(tmp_path / "other.key")
+    (tmp_path / "text").write_text("no certificate\n")
+    path = tmp_path / "shipper.yml"
+    path.write_text(
+        json.dumps({"inputs": [{"paths": ["/a"]}], "output.elasticsearch": {"hosts": "https://es", "ssl": ssl}})
+    )
+    return CliRunner().invoke(main, ["test", "config", "-c", str(path)])
+
+
+def test_good_certificates_are_good(tmp_path):
+    done = tls(tmp_path, certificate_authorities=["ca.crt"], certificate="one.crt", key="one.key")
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("ssl", "problem"),
+    [
+        (
+            {"certificate_authorities": ["ca.crt", "none.crt"]},
+            "certificate_authorities[1]: {}/none.crt cannot be read: no such file",
+        ),
+        ({"certificate_authorities": ["text"]}, "certificate_authorities[0]: {}/text holds no certificate in PEM"),
+        ({"certificate": "none.crt", "key": "one.key"}, "certificate: {}/none.crt cannot be read: no such file"),
+        ({"certificate": "one.crt", "key": "none.key"}, "key: {}/none.key cannot be read: no such file"),
+        ({"certificate": "one.crt", "key": "other.key"}, "key: {}/other.key is not the key of {}/one.crt"),
+        ({"certificate": "one.crt", "key": "text"}, "key: {}/text holds no key in PEM"),
+        ({"certificate": "one.crt"}, "certificate: {}/one.crt holds no certificate with its key in PEM"),
+    ],
+)
+def test_certificates_that_cannot_be_used_are_named_with_their_setting(tmp_path, ssl, problem):
+    done = tls(tmp_path, **ssl)
+    assert done.exit_code == 2
+    expected = problem.replace("{}", str(tmp_path))
+    assert done.stderr.startswith(f"shipper: {tmp_path}/shipper.yml: output.elasticsearch.ssl.{expected}")
+
+
+def test_show_prints_the_settings_in_use_without_secrets(tmp_path):
+    (tmp_path / "shipper.yml").write_text(GOOD)
+    done = CliRunner().invoke(main, ["config", "show", "-c", str(tmp_path / "shipper.yml"), "-E", "name=web-1"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "name: web-1" in done.stdout
+    assert "password: '********'" in done.stdout
+    assert "geheim" not in done.stdout

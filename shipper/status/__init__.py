@@ -1,0 +1,1 @@
+"""What others see of a running agent: ``/health`` and ``/metrics`` over HTTP, and systemd's notifications."""
