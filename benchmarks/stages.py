@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from parser import Pipeline
 from parser.multiline import DEFAULT, PRESETS
 from shipper.delivery.encoder import CHUNK, Encoder
+from shipper.files.content import Plain
 from shipper.files.reader import Reader
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ FIELDS = {
 
 def blocks(log: Path, framer: Framer) -> Iterator[Block]:
     with closing(os.fdopen(os.open(log, os.O_RDONLY), "rb")) as file:
-        reader = Reader(file.fileno(), framer)
+        reader = Reader(Plain(file.fileno()), framer)
         while block := reader.read():
             yield block
 

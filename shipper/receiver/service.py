@@ -1,0 +1,252 @@
+"""The receiver: puts the parts together and supervises them.
+
+As in the agent, the main thread does all matching (only there can a pattern that runs away be stopped), and a sender thread
+per worker waits for the output. The protocol has a thread of its own.
+
+    clients ⇄ server → take → parse → encode → queue ─▶ sender → output
+                 ◀─── acknowledge ◀─── ledger ◀─── outcomes, or the spool's sync
+
+The ledger's "files" are connections, and its "offsets" how many of a connection's events are settled: a client is told of
+an event when it and all before it are delivered, dropped by the pipeline, among the rejects, or synced to the spool
+(``queue.disk``). What it was not told of it sends again, also to another receiver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, Self
+
+from parser.watchdog import Watchdog
+from shipper.delivery.builder import Builder
+from shipper.delivery.ledger import Ledger
+from shipper.delivery.queue import open_queue
+from shipper.delivery.retry import Backoff
+from shipper.delivery.sender import Deliveries, Sender
+from shipper.errors import InputError, SettingsError
+from shipper.inputs import pipeline_of
+from shipper.lumberjack.decoder import Limits
+from shipper.lumberjack.server import Bounds, Chunk, Ended, Server
+from shipper.outputs import open_output
+from shipper.progress import add
+from shipper.receiver.documents import Documents, NotAnEventError
+from shipper.receiver.identity import Identities
+from shipper.receiver.tls import server_context
+from shipper.state.lock import Lock
+from shipper.state.recovery import recover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from shipper.delivery.encoder import Encoded, Encodings
+    from shipper.delivery.ledger import Segment
+    from shipper.lumberjack.server import Traffic
+    from shipper.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_WAIT = 0.02
+"""Seconds that a batch which is not full waits for more."""
+_FIRST = 1 << 62
+"""Connections are counted from here in the ledger: a spool keeps these numbers, and no file of a registry has such a one."""
+
+
+class _Acknowledging(Ledger):
+    """A ledger that tells the server at once what has moved."""
+
+    def __init__(self, tell: Callable[[dict[int, int]], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def settle(self, segments: Iterable[Segment]) -> None:
+        super().settle(segments)
+        if moved := self.acknowledged():
+            self._tell(moved)
+
+
+class Receiver:
+    """``with Receiver(settings) as receiver: receiver.run()``. ``stop`` may be called from a signal handler."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the state's lock, listen, and open what is needed.
+
+        Raises ``ShipperError`` or ``ParserError``; nothing is left open then.
+        """
+        own = settings.receive
+        if own is None:
+            raise SettingsError("receive is missing: it says where to listen and which certificate to show")
+        self._settings = settings
+        self._stopping = False
+        self._batch = Builder()
+        self._ids = Identities()
+        self._broken: set[int] = set()
+        self._told: dict[int, int] = {}
+        """Of the connections that are open: how many of their events are acknowledged."""
+        pipeline = pipeline_of(own)
+        self._documents = Documents(settings, own, pipeline, self._ids)
+        self._watchdog = Watchdog(pipeline.timeout if pipeline else None)
+        context = server_context(own.ssl) if own.tls else None
+        with contextlib.ExitStack() as opened:
+            opened.callback(Lock(settings.path_data).release)
+            try:
+                self._server = Server(
+                    *own.address,
+                    context=context,
+                    limits=Limits(event_bytes=own.max_event_bytes),
+                    bounds=Bounds(
+                        memory_bytes=own.max_unfinished_bytes,
+                        max_connections=own.max_connections,
+                        idle=own.client_inactivity_timeout,
+                    ),
+                )
+            except OSError as error:
+                raise InputError(f"receive.host: {own.host} cannot be listened on: {error.strerror}") from error
+            opened.callback(self._server.close)
+            recover(settings.path_data / "state.db")
+            self._ledger = _Acknowledging(self._tell)
+            self._queue = open_queue(settings, self._ledger, linger=0.0)
+            opened.callback(self._queue.release)
+            self._senders = [self._sender() for _ in range(getattr(settings.output, "worker", 1))]
+            opened.callback(self._close_senders)
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        return self._server.address
+
+    @property
+    def traffic(self) -> Traffic:
+        """What came in."""
+        return self._server.traffic
+
+    @property
+    def events(self) -> Encodings:
+        """What became of the events."""
+        return self._documents.counts
+
+    def documents(self) -> Deliveries:
+        """What the output did with the documents."""
+        total = Deliveries()
+        for sender in self._senders:
+            add(total, sender.counts)
+        return total
+
+    def stop(self) -> None:
+        """Accept nothing more, deliver what came, acknowledge it, end. A flag and nothing else: see ``Agent.stop``."""
+        self._stopping = True
+
+    def check(self) -> None:
+        """Look whether the output can be used. Raises ``OutputError``."""
+        self._senders[0].check()
+
+    def run(self, *, patience: float = 30.0) -> bool:
+        """Receive until stopped; then deliver what was taken, unless the output takes nothing for ``patience`` seconds.
+
+        Whether all that was received is settled; what is not, its clients send again.
+        """
+        with self._watchdog:
+            for sender in self._senders:
+                sender.start()
+            self._server.start()
+            while not self._stopping:
+                self._check_senders()
+                # While nothing is on its way, there is nothing to wait for: the client may not go on before it is told.
+                self._turn(0.25 if not self._batch.count else 0.0 if self._queue.empty() else _WAIT)
+            self._server.stop()
+            return self._drain(patience)
+
+    # --- one after the other -----------------------------------------------------------------------------------------
+
+    def _turn(self, timeout: float) -> bool:
+        """Take what comes within ``timeout`` seconds, or else send what there is; whether anything came."""
+        chunk = self._server.take(timeout)
+        if chunk is None:
+            self._enqueue()
+            return False
+        if isinstance(chunk, Ended):
+            end = self._told.pop(chunk.connection, 0)
+            self._ids.ended(chunk.connection, min(end, chunk.acknowledged))
+            self._broken.discard(chunk.connection)
+        elif chunk.connection not in self._broken:
+            self._told.setdefault(chunk.connection, 0)
+            self._encode(chunk)
+        return True
+
+    def _encode(self, chunk: Chunk) -> None:
+        self._ids.acknowledged(chunk.connection, self._told[chunk.connection])
+        try:
+            self._add(self._documents.encode(chunk.events, chunk.connection, chunk.end), chunk.connection, chunk.end)
+        except NotAnEventError as error:
+            end = chunk.end - len(chunk.events) + error.position
+            self._broken.add(chunk.connection)
+            self._add(error.before, chunk.connection, end)
+            self._server.reject(chunk.connection, str(error))
+
+    def _add(self, encoded: Encoded, connection: int, end: int) -> None:
+        segment = self._ledger.add(_FIRST + connection, end, settled=not encoded.documents)
+        if not encoded.documents:
+            return
+        limit = self._settings.batch_max_bytes
+        if self._batch.bytes + len(encoded.body) > limit:
+            self._enqueue()
+        self._batch.add(encoded, segment)
+        if self._batch.bytes >= limit or time.monotonic() - self._batch.since > 10 * _WAIT:
+            self._enqueue()
+
+    def _enqueue(self) -> None:
+        """Hand the batch over; wait while the queue is full: then nothing is taken, and soon nothing is read."""
+        if not self._batch.count:
+            return
+        batch, self._batch = self._batch.done(), Builder()
+        while not self._queue.put(batch, timeout=0.1):
+            self._check_senders()
+            if self._stopping:
+                return  # nobody was told of it
+
+    def _tell(self, moved: dict[int, int]) -> None:
+        """From any thread."""
+        moved = {connection - _FIRST: end for connection, end in moved.items()}
+        self._server.acknowledge(moved)
+        for connection, end in moved.items():
+            if connection in self._told:
+                self._told[connection] = end
+
+    def _check_senders(self) -> None:
+        for sender in self._senders:
+            if sender.failure:
+                raise sender.failure
+
+    def _drain(self, patience: float) -> bool:
+        while self._turn(0.0):
+            pass
+        self._enqueue()
+        self._queue.close()
+        moved, since = 0, time.monotonic()
+        while not self._ledger.wait(0.1) and time.monotonic() - since <= patience:
+            self._check_senders()
+            documents = self.documents()
+            if documents.delivered + documents.rejected != moved:
+                moved, since = documents.delivered + documents.rejected, time.monotonic()
+        self._server.close()
+        return self._ledger.wait(0)
+
+    def _close_senders(self) -> None:
+        self._queue.close()
+        for sender in self._senders:
+            sender.stop()
+        deadline = time.monotonic() + 5.0
+        for sender in self._senders:
+            sender.close(max(0.0, deadline - time.monotonic()))
+
+    def _sender(self) -> Sender:
+        settings = getattr(self._settings.output, "backoff", None)
+        backoff = Backoff(settings.init, settings.max) if settings else Backoff()
+        return Sender(open_output(self._settings), self._queue, self._settings.path_data / "state.db", backoff)

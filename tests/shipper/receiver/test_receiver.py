@@ -1,0 +1,391 @@
+"""The receiver as a whole: real sockets, the real pipeline, an output whose answer can be held back."""
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+import trustme
+from lumberjack_peers import Cutter
+
+from shipper.errors import InputError, RefusedError, SettingsError, UnavailableError
+from shipper.lumberjack import frames, server
+from shipper.lumberjack.client import Connection
+from shipper.outputs.base import Output
+from shipper.outputs.batch import Batch, Outcomes, Rejection
+from shipper.outputs.logstash import LogstashOutput
+from shipper.receiver.service import Receiver
+from shipper.settings import from_mapping
+
+SPRING = "2017-07-04 11:11:37.921  INFO 60820 --- [pool-3-thread-1] br.com.service.ContaService      : GET DATA"
+
+
+class Gate(Output):
+    """A stand-in for an output: it waits for ``open``, and then stores each id once."""
+
+    name = "gate"
+    idempotent = True
+
+    def __init__(self):
+        self.open = threading.Event()
+        self.sent = []
+        self.stored = {}
+        self.answers = []
+
+    def send(self, batch):
+        while not self.open.wait(0.01):
+            raise UnavailableError("the gate is closed")
+        answer = self.answers.pop(0) if self.answers else Outcomes()
+        self.sent += batch.ids()
+        self.stored |= dict(zip(batch.ids(), batch.documents(), strict=True))
+        return answer
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    made = Gate()
+    made.open.set()
+    monkeypatch.setattr("shipper.receiver.service.open_output", lambda settings: made)
+    return made
+
+
+@contextlib.contextmanager
+def receiving(tmp_path, patience=5.0, output=None, settings=None, **own):
+    mapping = {
+        "receive": {"host": "127.0.0.1:0", **own},
+        "path.data": str(tmp_path / "data"),
+        **(output or {"output.console": {}}),
+        **(settings or {}),
+    }
+    results = []
+    with Receiver(from_mapping(mapping)) as receiver:
+        thread = threading.Thread(target=lambda: results.append(receiver.run(patience=patience)))
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            receiver.stop()
+            thread.join(20)
+    assert results, "it failed"
+
+
+def sent(receiver, events, *, level=3, context=None, timeout=5.0):
+    """Send a window and wait for its end; the number of its acknowledged events."""
+    payloads = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in events]
+    connection = Connection(receiver.address, timeout=timeout, context=context)
+    done = 0
+    with contextlib.closing(connection):
+        connection.send(frames.window(payloads, level), len(payloads))
+        while done < len(payloads):
+            done += connection.acknowledged()
+    return done
+
+
+def stored(gate):
+    return [json.loads(document) for document in gate.stored.values()]
+
+
+def event(number, **more):
+    return {
+        "@timestamp": "2026-01-02T03:04:05.678Z",
+        "message": f"event {number}",
+        "agent": {"id": "f00d", "type": "filebeat", "name": "web-1"},
+        "log": {"offset": 10 * number, "file": {"path": "/var/log/a.log"}},
+        **more,
+    }
+
+
+def test_events_go_through_the_pipeline_and_keep_what_their_beat_sent(tmp_path, gate):
+    own = {"pipeline": "spring-boot", "tags": ["edge"], "fields": {"team": "a"}, "timezone": "UTC"}
+    with receiving(tmp_path, **own) as receiver:
+        assert (
+            sent(receiver, [event(1, message=SPRING, tags=["web"], fields={"team": "b"}, host={"name": "web-1"})]) == 1
+        )
+    (document,) = stored(gate)
+    assert document["@timestamp"] == "2017-07-04T11:11:37.921Z"
+    assert document["message"] == "GET DATA"
+    assert document["process"]["pid"] == 60820
+    assert document["agent"] == {"id": "f00d", "type": "filebeat", "name": "web-1"}
+    assert document["host"] == {"name": "web-1"}
+    assert document["log"]["offset"] == 10
+    assert document["fields"] == {"team": "b"}
+    assert document["tags"] == ["web", "edge"]
+    assert "@metadata" not in document
+
+
+def test_what_an_agent_of_ours_has_parsed_is_not_parsed_again(tmp_path, gate):
+    with receiving(tmp_path, pipeline="spring-boot") as receiver:
+        sent(receiver, [event(1, message=SPRING, **{"@metadata": {"parsed": True, "_id": "A" * 20}})])
+    assert [each["message"] for each in stored(gate)] == [SPRING]
+    assert list(gate.stored) == ["A" * 20]
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-01-02T03:04:05.678Z", "2026-01-02T03:04:05.678Z"),
+        ("2026-01-02T04:04:05.678999+01:00", "2026-01-02T03:04:05.678Z"),
+        ("yesterday", None),
+        (7, None),
+    ],
+)
+def test_times(tmp_path, gate, at, expected):
+    with receiving(tmp_path) as receiver:
+        sent(receiver, [event(1, **{"@timestamp": at})])
+    (document,) = stored(gate)
+    if expected:
+        assert document["@timestamp"] == expected
+        assert "tags" not in document
+    else:
+        assert document["@timestamp"] > "2026-01-02"
+        assert document["tags"] == ["_timestampparsefailure"]
+        assert document["_@timestamp"] == at
+
+
+def test_nothing_is_acknowledged_before_the_output_has_it(tmp_path, gate, monkeypatch):
+    monkeypatch.setattr(server, "KEEP_ALIVE", 0.05)
+    monkeypatch.setattr(server, "_TICK", 0.02)
+    gate.open.clear()
+    with (
+        receiving(
+            tmp_path, output={"output.elasticsearch": {"hosts": "x", "backoff.init": "10ms", "backoff.max": "20ms"}}
+        ) as receiver,
+        socket.create_connection(receiver.address, 5) as client,
+    ):
+        client.sendall(frames.window([json.dumps(event(at)).encode() for at in range(3)]))
+        assert {client.recv(6) for _ in range(5)} == {frames.ack(0)}
+        gate.open.set()
+        while (came := client.recv(6)) == frames.ack(0):
+            pass
+        assert came == frames.ack(3)
+    assert len(gate.stored) == 3
+
+
+def test_with_a_queue_on_disk_its_sync_is_enough(tmp_path, gate):
+    gate.open.clear()
+    with receiving(tmp_path, patience=0.1, settings={"queue.disk": {}}) as receiver:
+        assert sent(receiver, [event(at) for at in range(50)]) == 50
+        assert gate.stored == {}
+    gate.open.set()
+    with receiving(tmp_path, settings={"queue.disk": {}}):
+        deadline = time.monotonic() + 10
+        while len(gate.stored) < 50:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_rejected_and_dropped_events_are_acknowledged_too(tmp_path, gate):
+    gate.answers.append(Outcomes(rejected=[Rejection(0, 400, "no")]))
+    (tmp_path / "drop.conf").write_text('filter { if [message] == "event 1" { drop {} } }')
+    with receiving(tmp_path, pipeline=str(tmp_path / "drop.conf")) as receiver:
+        assert sent(receiver, [event(0), event(1), event(2)]) == 3
+        assert sent(receiver, [event(1)]) == 1
+        assert receiver.documents().rejected == 1
+        assert receiver.events.dropped == 2
+
+
+def test_what_is_no_json_closes_the_connection_and_what_was_before_it_stays(tmp_path, gate, caplog):
+    with receiving(tmp_path) as receiver:
+        with pytest.raises(OSError):  # noqa: PT011 - reset, refused or an alert: it depends on who is first
+            sent(receiver, [event(0), b"no json", event(2)])
+        with pytest.raises(OSError):  # noqa: PT011 - reset, refused or an alert: it depends on who is first
+            sent(receiver, [b"[1]"])
+        assert sent(receiver, [event(3)]) == 1
+    assert [each["message"] for each in stored(gate)] == ["event 0", "event 3"]
+    assert "an event is no JSON object" in caplog.text
+    assert "no json" not in caplog.text
+
+
+def test_what_is_almost_json_is_taken(tmp_path, gate):
+    deep = b'{"a":' * 400 + b"1" + b"}" * 400
+    with receiving(tmp_path) as receiver:
+        assert sent(receiver, [b'{"message":NaN}', b'{"message":"\\ud800"}', b'{"message":"\xff"}', deep]) == 4
+    assert [each.get("message") for each in stored(gate)][:3] == [None, "?", "�"]
+
+
+def test_what_is_sent_again_is_stored_once(tmp_path, gate):
+    """Filebeat, restarted: the same lines at another time."""
+    with receiving(tmp_path) as receiver:
+        sent(receiver, [event(at) for at in range(10)])
+        sent(receiver, [event(at, **{"@timestamp": "2026-01-02T03:09:00.000Z"}) for at in range(5, 15)])
+    assert len(gate.sent) == 20
+    assert len(gate.stored) == 15
+
+
+def test_equal_events_without_an_offset_are_all_stored_and_a_window_that_comes_again_is_not(tmp_path, gate):
+    twice = [{"message": "x"}, {"message": "x"}]
+    gate.open.clear()
+    with receiving(
+        tmp_path, output={"output.elasticsearch": {"hosts": "x", "backoff.init": "10ms", "backoff.max": "20ms"}}
+    ) as receiver:
+        with pytest.raises(TimeoutError):
+            sent(receiver, twice, timeout=0.1)
+        gate.open.set()
+        assert sent(receiver, twice) == 2
+    assert len(gate.stored) == 2
+
+
+def test_connections_cut_anywhere_lose_nothing(tmp_path, gate):
+    """From one of our agents: what comes again has the same id."""
+    lines = [b'{"create":{"_id":"%020d"}}\n{"message":"%d"}\n' % (at, at) for at in range(150)]
+    everything = Batch(b"".join(lines), len(lines))
+    limits = [*((at, None) for at in range(0, 900, 29)), *((None, at) for at in range(19))]
+    with receiving(tmp_path) as receiver, Cutter(receiver.address[1], limits) as cutter:
+        mapping = {"receive": {"host": "127.0.0.1"}, "output.logstash": {"hosts": cutter.address, "bulk_max_size": 4}}
+        out = LogstashOutput(from_mapping(mapping).output)
+        for begin in range(0, 150, 5):
+            left = everything.select(range(begin, begin + 5))
+            while left.count:
+                with contextlib.suppress(UnavailableError):
+                    left = left.select(out.send(left).retry)
+        out.close()
+    assert set(gate.stored) == set(everything.ids())
+
+
+def test_many_clients_at_the_same_time(tmp_path, gate):
+    def one(number):
+        parts = [[event(part * 40 + at, agent={"id": str(number)}) for at in range(40)] for part in range(5)]
+        done.extend(sent(receiver, part) for part in parts)
+
+    done = []
+    with receiving(tmp_path) as receiver:
+        threads = [threading.Thread(target=one, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    assert done == [40] * 100
+    assert len(gate.stored) == 20 * 200
+
+
+def test_what_came_before_the_stop_is_delivered(tmp_path, gate):
+    with receiving(tmp_path) as receiver, socket.create_connection(receiver.address, 5) as client:
+        client.sendall(frames.window([json.dumps(event(at)).encode() for at in range(100)]))
+        while not receiver.traffic.events:
+            time.sleep(0.001)
+        receiver.stop()
+        got = b""
+        while data := client.recv(1000):
+            got += data
+    assert got.endswith(frames.ack(len(gate.stored)))
+
+
+def test_an_output_that_takes_nothing_does_not_keep_it_from_ending(tmp_path, gate):
+    gate.open.clear()
+    with receiving(tmp_path, patience=0.05) as receiver, socket.create_connection(receiver.address, 5) as client:
+        client.sendall(frames.window([json.dumps(event(0)).encode()]))
+        while not receiver.traffic.events:
+            time.sleep(0.001)
+        receiver.stop()
+        assert client.recv(100) in {b"", frames.ack(0)}
+
+
+def test_towards_a_logstash_the_metadata_goes_along(tmp_path, gate):
+    output = {"output.logstash": {"hosts": "x"}}
+    with receiving(tmp_path, output=output, pipeline="spring-boot") as receiver:
+        sent(
+            receiver, [event(1, message=SPRING, **{"@metadata": {"beat": "filebeat", "version": "9.1.0", "_id": "x"}})]
+        )
+    (document,) = stored(gate)
+    assert document["@metadata"] == {"beat": "filebeat", "type": "_doc", "version": "9.1.0", "parsed": True}
+    assert next(iter(gate.stored.values())).startswith(b'{"@metadata":{')
+
+
+def test_a_data_stream_is_named_in_its_documents(tmp_path, gate):
+    output = {"output.elasticsearch": {"hosts": "x", "data_stream.dataset": "spring"}}
+    with receiving(tmp_path, output=output) as receiver:
+        sent(receiver, [event(1, data_stream={"dataset": "other"}, event={"dataset": "mine"}), event(2)])
+    first, second = stored(gate)
+    assert first["data_stream"] == {"type": "logs", "dataset": "spring", "namespace": "default"}
+    assert (first["event"], second["event"]) == ({"dataset": "mine"}, {"dataset": "spring"})
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("receiver")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+    authority.issue_cert("agent@example.org").private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")
+    trustme.CA().issue_cert("agent@example.org").private_key_and_cert_chain_pem.write_to_path(folder / "stranger.pem")
+    return folder
+
+
+def trusting(certificates, client=None):
+    context = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
+    if client:
+        context.load_cert_chain(certificates / client)
+    return context
+
+
+@pytest.mark.parametrize(("client", "welcome"), [("client.pem", True), ("stranger.pem", False), (None, False)])
+def test_tls_with_client_certificates(tmp_path, gate, certificates, client, welcome):
+    own = {
+        "ssl.certificate": str(certificates / "server.pem"),
+        "ssl.certificate_authorities": str(certificates / "ca.crt"),
+    }
+    with receiving(tmp_path, **own) as receiver:
+        if welcome:
+            assert sent(receiver, [event(1)], context=trusting(certificates, client)) == 1
+        else:
+            with pytest.raises(OSError):  # noqa: PT011 - reset, refused or an alert: it depends on who is first
+                sent(receiver, [event(1)], context=trusting(certificates, client))
+    assert len(gate.stored) == welcome
+
+
+def test_client_certificates_may_be_optional(tmp_path, gate, certificates):
+    own = {
+        "ssl.certificate": str(certificates / "server.pem"),
+        "ssl.certificate_authorities": str(certificates / "ca.crt"),
+        "ssl.client_authentication": "optional",
+    }
+    with receiving(tmp_path, **own) as receiver:
+        assert sent(receiver, [event(1)], context=trusting(certificates)) == 1
+
+
+@pytest.mark.parametrize(
+    ("receive", "why"),
+    [
+        ({}, "ssl.certificate is missing"),
+        ({"host": "0.0.0.0"}, "ssl.certificate is missing"),
+        ({"host": "http://x"}, "is not an address to listen on"),
+        ({"ssl.enabled": True, "host": "127.0.0.1"}, "enabled without certificate"),
+        ({"ssl.enabled": False, "ssl.client_authentication": "required"}, "client_authentication is required"),
+        ({"ssl.enabled": False, "ssl.key": "/k"}, "key is set without certificate"),
+        ({"ssl.enabled": False, "max_event_bytes": "40MiB"}, "at least twice"),
+        ({"ssl.enabled": False, "colour": "red"}, "is not a setting"),
+    ],
+)
+def test_mistakes_in_the_settings(receive, why):
+    with pytest.raises(SettingsError, match=why):
+        from_mapping({"receive": receive})
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("0.0.0.0", ("0.0.0.0", 5043)), (":5044", ("0.0.0.0", 5044)), ("[::]", ("::", 5043)), ("[::1]:1", ("::1", 1))],
+)
+def test_addresses(host, address):
+    assert from_mapping({"receive": {"host": host, "ssl.enabled": False}}).receive.address == address
+
+
+def test_a_port_that_is_taken(tmp_path, gate):
+    with receiving(tmp_path) as receiver:
+        host = f"127.0.0.1:{receiver.address[1]}"
+        settings = from_mapping({"receive": {"host": host}, "path.data": str(tmp_path / "other")})
+        with pytest.raises(InputError, match="cannot be listened on"):
+            Receiver(settings)
+
+
+def test_a_certificate_that_cannot_be_read(tmp_path):
+    settings = from_mapping({"receive": {"ssl.certificate": str(tmp_path / "no.pem")}, "path.data": str(tmp_path)})
+    with pytest.raises(RefusedError, match="No such file"):
+        Receiver(settings)
+
+
+def test_settings_without_the_section(tmp_path):
+    with pytest.raises(SettingsError, match="receive is missing"):
+        Receiver(from_mapping({"inputs": [{"paths": ["/x"]}], "path.data": str(tmp_path)}))
