@@ -41,13 +41,17 @@ class Command(NamedTuple):
 COMMANDS = {
     "ship": Command("shipper.cli.ship:ship", "Ship log files, once or for as long as they grow."),
     "run": Command("shipper.cli.run:run", "Run the agent with a settings file."),
+    "receive": Command("shipper.cli.receive:receive", "Receive events from Beats and other agents."),
     "search": Command("shipper.cli.search:search", "Search what was shipped."),
     "follow": Command("shipper.cli.follow:follow", "Show new events as they arrive."),
+    "setup": Command("shipper.cli.setup:setup", "Set up a cluster and Kibana: templates, retention, dashboards."),
+    "rejects": Command("shipper.cli.rejects:rejects", "See, send again or drop what an output would not take."),
+    "files": Command("shipper.cli.files:files", "Show how far each file is, and which may be deleted."),
     "test": Command("shipper.cli.test:test", "Check what is configured, before it is used."),
     "pipeline": Command("shipper.cli.pipeline:pipeline", "Run a pipeline on lines, test it, export it."),
     "grok": Command("shipper.cli.grok:grok", "Match, explain and suggest grok expressions."),
     "patterns": Command("shipper.cli.patterns:patterns", "Show the named patterns, import more."),
-    "config": Command("shipper.cli.config:config", "Show what can be set."),
+    "config": Command("shipper.cli.config:config", "Show what can be set, and what is."),
 }
 
 
@@ -96,7 +100,8 @@ class Root(click.Group):
                 _fail(str(error), USAGE)
             if os.environ.get("SHIPPER_DEBUG"):
                 raise
-            text = f"this should not have happened: {type(error).__name__}: {error}\nSet SHIPPER_DEBUG=1 to see where, and report it, please."
+            # Not its text: that may quote an event, and this is in the agent's log.
+            text = f"this should not have happened: {type(error).__name__}\nSet SHIPPER_DEBUG=1 to see what and where, and report it, please."
             _fail(text, FAULT)
 
 

@@ -1,4 +1,4 @@
-"""The Elasticsearch output against a real Elasticsearch."""
+"""The Elasticsearch output against a real Elasticsearch, 9 and 8."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ def batch(*documents, begin=0):
 def output(url, **settings):
     data = {"inputs": [{"paths": ["/a"]}], "output.elasticsearch": {"hosts": [url], **settings}}
     return open_output(from_mapping(data, env={"SHIPPER_HOME": "/nonexistent"}))
+
+
+@pytest.fixture(scope="module", params=[9, 8], ids=["9.x", "8.x"])
+def elasticsearch_url(request):
+    """Takes the place of the one for all: each test runs with both."""
+    return request.getfixturevalue("elasticsearch_url" if request.param == 9 else "elasticsearch_8_url")
 
 
 @pytest.fixture
