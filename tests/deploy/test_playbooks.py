@@ -1,0 +1,115 @@
+"""What can be said of the playbooks without a host."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from deploy.playbook import PLAYBOOKS, ROOT, environment, run_playbook, write_inventory
+
+
+@pytest.mark.undeployed
+@pytest.mark.slow
+def test_ansible_lint_finds_nothing_in_the_profile_production(tmp_path, ansible_collections):
+    lint = shutil.which("ansible-lint", path=environment(tmp_path)["PATH"])
+    assert lint, "ansible-lint is in the dev requirements"
+    command = [lint, "--offline", "--nocolor", "--config-file", str(ROOT / ".ansible-lint"), str(PLAYBOOKS)]
+    done = subprocess.run(
+        command,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+        env=environment(tmp_path),
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Profile 'production' was required, and it passed" in done.stdout
+
+
+FAMILIES = [
+    # os_family, distribution, version, the system's Python will do, what is installed
+    ("RedHat", "RedHat", "9.4", False, ["python3.11"]),
+    ("RedHat", "Rocky", "10.0", False, ["python3"]),
+    ("Debian", "Debian", "12", False, ["python3-venv"]),
+    ("Debian", "Ubuntu", "22.04", False, ["python3.11-venv"]),
+    ("RedHat", "RedHat", "10.0", True, []),
+    ("Debian", "Debian", "12", True, []),
+]
+
+
+@pytest.mark.undeployed
+@pytest.mark.slow
+@pytest.mark.parametrize("case", FAMILIES, ids=str)
+def test_which_python_a_distribution_gets(work, ansible_collections, case):
+    """No Red Hat host can be had on the test machine: its facts are made up here, and its variables looked at."""
+    family, distribution, version, enough, packages = case
+    folder = work / f"family-{distribution}-{version}-{enough}"
+    folder.mkdir()
+    facts = {
+        "os_family": family,
+        "distribution": distribution,
+        "distribution_version": version,
+        "distribution_major_version": version.split(".")[0],
+    }
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "tasks": [
+            {"ansible.builtin.set_fact": {**facts, "cacheable": True}},
+            {"ansible.builtin.include_vars": str(PLAYBOOKS / "roles/shipper/defaults/main.yml")},
+            {"ansible.builtin.include_vars": str(PLAYBOOKS / "roles/shipper/vars/main.yml")},
+            {
+                "ansible.builtin.assert": {
+                    "that": [
+                        f"(shipper_python_packages | list) == {packages}",
+                        f"shipper_interpreter == '{'/usr/bin/python3' if enough else ''}'",
+                    ]
+                },
+                "vars": {
+                    "shipper_python_found": {
+                        "rc": 0 if enough else 1,
+                        "stdout_lines": ["/usr/bin/python3"] if enough else [],
+                    },
+                    "shipper_packaging": {"rc": 0},
+                },
+            },
+        ],
+    }
+    path = folder / "families.json"
+    path.write_text(json.dumps([play]))
+    run_playbook(path, write_inventory(folder / "hosts.json", [])).succeeded()
+
+
+@pytest.mark.slow
+def test_molecules_scenario(boot, work, wheel):
+    host = boot("agent")
+    folder = work / "molecule"
+    folder.mkdir()
+    env = {
+        **environment(folder),
+        "MOLECULE_HOST": host.name,
+        "MOLECULE_HOSTS": str(write_inventory(folder / "hosts.json", [host])),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(folder / "scratch"),
+        "SHIPPER_PACKAGE": str(wheel),
+        "HOME": str(folder),
+        "NO_COLOR": "1",
+    }
+    molecule = shutil.which("molecule", path=env["PATH"])
+    assert molecule, "molecule is in the dev requirements"
+    host.run("echo 'a line' > /var/log/molecule.log && chgrp adm /var/log/molecule.log")
+    done = subprocess.run(
+        [molecule, "test"],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=PLAYBOOKS,
+        env=env,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert host.run("systemctl is-active shipper").strip() == "active"

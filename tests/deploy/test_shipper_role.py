@@ -1,0 +1,384 @@
+"""The agent's role and playbook, on a real host, with a real Elasticsearch that wants TLS and a password."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+import trustme
+from deploy.playbook import PLAYBOOKS, Result, run_playbook, write_inventory
+from deploy.wheel import other_version
+
+if TYPE_CHECKING:
+    from deploy.hosts import Host
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+INDEX = "deployed-orders"
+LINE = "2026-03-01T10:15:30.123+01:00  INFO 4242 --- [orders] [main] c.acme.Orders : order {} accepted\n"
+
+
+@dataclass
+class Agent:
+    """A host that the agent is deployed to, and the variables that it is deployed with."""
+
+    host: Host
+    inventory: Path
+    variables: dict[str, object]
+    server: object
+
+    def converge(self, *arguments: str, env: dict[str, str] | None = None, **changes: object) -> Result:
+        variables = {name: value for name, value in {**self.variables, **changes}.items() if value is not None}
+        return run_playbook("playbook-shipper.yml", self.inventory, *arguments, variables=variables, env=env)
+
+    def restarts(self) -> int:
+        return self.host.starts("shipper")
+
+    def log(self, *numbers: int) -> None:
+        lines = "".join(LINE.format(number) for number in numbers)
+        self.host.run("cat >> /var/log/orders/orders.log", stdin=lines)
+
+    def indexed(self, number: int, seconds: float = 60) -> dict:
+        """The document of one line, as soon as it can be found."""
+        end = time.monotonic() + seconds
+        body = {"query": {"match_phrase": {"message": f"order {number} accepted"}}}
+        while True:
+            found = self._search(body)
+            if found or time.monotonic() > end:
+                assert len(found) == 1, (found, self.host.run("journalctl -u shipper --no-pager -n 20"))
+                return found[0]["_source"]
+            time.sleep(0.3)
+
+    def _search(self, body: dict) -> list[dict]:
+        server = self.server
+        pair = base64.b64encode(f"{server.username}:{server.password}".encode()).decode()
+        request = urllib.request.Request(
+            f"{server.url}/{INDEX}/_search?ignore_unavailable=true",
+            json.dumps(body).encode(),
+            {"content-type": "application/json", "authorization": f"Basic {pair}"},
+        )
+        context = ssl.create_default_context(cadata=server.authority)
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+                return json.loads(answer.read())["hits"]["hits"]
+        except urllib.error.HTTPError as error:
+            if error.code != 503:  # which it is while the index is being made
+                raise
+            return []
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, secured_elasticsearch):
+    """Certificates that are brought along: the server's authority, and a client's of another."""
+    folder = tmp_path_factory.mktemp("certificates")
+    client = trustme.CA().issue_cert("web")
+    (folder / "ca.crt").write_text(secured_elasticsearch.authority)
+    (folder / "web.crt").write_bytes(client.cert_chain_pems[0].bytes())
+    (folder / "web.key").write_bytes(client.private_key_pem.bytes())
+    return {
+        "authority": str(folder / "ca.crt"),
+        "certificate": str(folder / "web.crt"),
+        "private_key": str(folder / "web.key"),
+    }
+
+
+@pytest.fixture(scope="module")
+def web(boot, work, wheel, secured_elasticsearch, files):
+    """A host with logs that reaches the server; nothing is installed on it yet."""
+    host = boot("web")
+    host.run("install -d -g adm -m 0750 /var/log/orders && install -g adm -m 0640 /dev/null /var/log/orders/orders.log")
+    folder = work / "web"
+    folder.mkdir()
+    port = urlsplit(secured_elasticsearch.url).port
+    variables = {
+        "HOST": host.name,
+        "shipper_package": str(wheel),
+        "shipper_inputs": [{"paths": ["/var/log/orders/*.log"], "pipeline": "spring-boot"}],
+        "shipper_output": {
+            "elasticsearch": {
+                "hosts": [f"https://127.0.0.1:{port}"],
+                "username": secured_elasticsearch.username,
+                "password": "${ES_PASSWORD}",
+                "index": INDEX,
+                "ssl": {"certificate_authorities": ["/etc/shipper/certs/ca.crt"]},
+            }
+        },
+        "shipper_environment": {"ES_PASSWORD": secured_elasticsearch.password},
+        "shipper_tls": "client",
+        "shipper_certificates_own": files,
+    }
+    agent = Agent(host, write_inventory(folder / "hosts.json", [host]), variables, secured_elasticsearch)
+    with host.reaches(port):
+        yield agent
+
+
+@pytest.fixture(scope="module")
+def converged(web):
+    """The agent runs there with the variables as they are."""
+    fresh = web.converge("--check").succeeded()
+    assert "shipper : Say what would be done" in fresh.changed
+    assert not web.host.succeeds("id shipper || ls /opt/shipper || ls /etc/shipper")
+    web.converge().succeeded()
+    assert web.restarts() == 1
+    return web
+
+
+def test_what_is_logged_is_found_in_elasticsearch(converged):
+    converged.log(1, 2)
+    first = converged.indexed(1)
+    assert first["log"]["level"] == "INFO"
+    assert first["service"]["name"] == "orders"
+    assert first["host"]["name"] == "web"
+    assert converged.indexed(2)["message"] == "order 2 accepted"
+
+
+def test_again_changes_nothing(converged):
+    before = converged.restarts()
+    again = converged.converge().succeeded()
+    assert (again.changes, again.changed) == (0, [])
+    checked = converged.converge("--check").succeeded()
+    assert (checked.changes, checked.changed) == (0, [])
+    assert converged.restarts() == before
+
+
+def test_modes(converged):
+    host = converged.host
+    expected = {
+        "/etc/shipper": "750 root shipper",
+        "/etc/shipper/shipper.yml": "640 root shipper",
+        "/etc/shipper/environment": "600 root root",
+        "/etc/shipper/certs/shipper.key": "640 root shipper",
+        "/etc/shipper/certs/ca.crt": "644 root shipper",
+        "/etc/systemd/system/shipper.service": "644 root root",
+        "/opt/shipper/pip.conf": "600 root root",
+        "/opt/shipper": "755 root root",
+        "/var/lib/shipper": "750 shipper shipper",
+    }
+    assert {path: host.stat(path) for path in expected} == expected
+    secret = converged.server.password
+    assert host.run(f"grep -rlF '{secret}' /etc /var/lib/shipper /opt/shipper || true").split() == [
+        "/etc/shipper/environment"
+    ]
+
+
+def test_the_service_is_confined(converged):
+    host = converged.host
+    pid = host.property("shipper", "MainPID")
+    status = host.read(f"/proc/{pid}/status")
+    uid = host.run("id -u shipper").strip()
+    assert f"Uid:\t{uid}\t{uid}" in status
+    assert "CapBnd:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    assert host.property("shipper", "MemoryMax") == str(256 << 20)
+    # What is mounted how for the service alone: everything read-only, but its own state.
+    mounts = {line.split()[4]: line.split()[5].split(",") for line in host.read(f"/proc/{pid}/mountinfo").splitlines()}
+    assert "ro" in mounts["/"]
+    assert "rw" in mounts["/var/lib/shipper"]
+    assert not {"/var/log", "/opt"} & mounts.keys()
+    assert host.property("shipper", "Type") == "notify"
+    assert host.property("shipper", "WatchdogUSec") == "1min"
+
+
+def test_one_variable_restarts_it_once_and_nothing_else(converged):
+    before = converged.restarts()
+    units = "systemctl list-units --type=service --state=running --no-legend --plain | awk '{print $1}' | xargs systemctl show -p Id,InvocationID"
+    others = converged.host.run(units)
+    done = converged.converge(shipper_settings={"tags": ["blue"]}).succeeded()
+    assert done.changed == ["shipper : Write the settings", "shipper : Restart shipper"]
+    assert converged.restarts() == before + 1
+    now = converged.host.run(units)
+    gone = [each for each in others.split("\n\n") if each not in now]
+    assert [each for each in gone if "shipper" not in each] == []
+    assert converged.converge("--tags", "configuration").succeeded().changed[-1] == "shipper : Restart shipper"
+
+
+def test_a_mistake_in_the_settings_replaces_nothing(converged):
+    before, settings = converged.restarts(), converged.host.read("/etc/shipper/shipper.yml")
+    done = converged.converge(shipper_inputs=[{"paths": ["/var/log/x.log"], "pipelin": "spring-boot"}])
+    assert done.code != 0
+    assert "inputs[0].pipelin: is not a setting: did you mean pipeline?" in done.output
+    assert converged.host.read("/etc/shipper/shipper.yml") == settings
+    assert converged.restarts() == before
+
+
+def test_a_wrong_password_is_told_and_no_secret_is(converged):
+    wrong = 'quite "wrong" $ecret`s\\'
+    done = converged.converge("-vvv", "--diff", shipper_environment={"ES_PASSWORD": wrong})
+    assert done.code != 0
+    assert "its output does not take documents" in done.output
+    assert "shipper_environment" in done.output
+    for secret in (wrong, json.dumps(wrong)[1:-1], "quite", converged.server.password):
+        assert secret not in done.output
+    assert "BEGIN PRIVATE KEY" not in done.output
+    before = converged.restarts()
+    converged.log(3)
+    mended = converged.converge("-vvv", "--diff").succeeded()
+    assert converged.server.password not in mended.output
+    assert converged.restarts() == before + 1
+    assert converged.indexed(3)
+
+
+def test_a_secret_in_the_settings_is_refused(converged):
+    output = {"elasticsearch": {"hosts": ["http://127.0.0.1:9"], "username": "x", "password": "plain"}}
+    done = converged.converge(shipper_output=output)
+    assert done.code != 0
+    assert "shipper_output holds a secret as plain text (password)" in done.output
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"shipper_inputs": "/var/log/x.log"}, "shipper_inputs"),
+        ({"shipper_watchdog": "soon"}, "shipper_watchdog"),
+        ({"shipper_tls": "maybe"}, "value of shipper_tls must be one of: none, authority, client"),
+        ({"shipper_settings_source": {"buckett": "x"}}, "buckett"),
+    ],
+)
+def test_wrong_types_are_refused(converged, changes, told):
+    done = converged.converge(**changes)
+    assert done.code != 0
+    assert "Validation of arguments failed" in done.output
+    assert told in done.output
+    assert done.changes == 0
+
+
+def test_another_wheel_restarts_it_once(converged, wheel, tmp_path):
+    host, before = converged.host, converged.restarts()
+    newer = other_version(wheel, "99.0.0", tmp_path / "newer")
+    converged.converge(shipper_package=str(newer)).succeeded()
+    assert host.run("/opt/shipper/bin/shipper --version").split()[-1] == "99.0.0"
+    assert converged.restarts() == before + 1
+    assert converged.converge(shipper_package=str(newer)).succeeded().changes == 0
+    # Another build of the same version: only its content differs.
+    rebuilt = tmp_path / "rebuilt" / newer.name
+    rebuilt.parent.mkdir()
+    with zipfile.ZipFile(newer) as source, zipfile.ZipFile(rebuilt, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content + (b"\n# rebuilt\n" if name == "shipper/__main__.py" else b""))
+    converged.converge(shipper_package=str(rebuilt)).succeeded()
+    assert "# rebuilt" in host.run("cat /opt/shipper/lib/python3*/site-packages/shipper/__main__.py")
+    assert converged.restarts() == before + 2
+    converged.converge().succeeded()
+    assert "99.0.0" not in host.run("/opt/shipper/bin/shipper --version")
+
+
+def test_settings_out_of_a_bucket_in_filebeats_shape(converged, s3):
+    port = urlsplit(converged.server.url).port
+    text = f"""
+filebeat.inputs:
+- type: log
+  paths: [/var/log/orders/*.log]
+  pipeline: spring-boot
+output.elasticsearch:
+  hosts: ["127.0.0.1:{port}"]
+  protocol: https
+  username: {converged.server.username}
+  password: "${{ES_PASSWORD}}"
+  index: {INDEX}
+  ssl.certificate_authorities: [/etc/shipper/certs/ca.crt]
+logging.level: info
+"""
+    s3.put("shipper.conf-staging.yml", text)
+    changes = {
+        **dict.fromkeys(("shipper_inputs", "shipper_output")),
+        "ENV": "staging",
+        "shipper_settings_source": s3.source,
+    }
+    before = converged.restarts()
+    converged.converge(env=s3.env, **changes).succeeded()
+    assert converged.host.read("/etc/shipper/shipper.yml") == text
+    assert converged.restarts() == before + 1
+    again = converged.converge("-vvv", env=s3.env, **changes).succeeded()
+    assert again.changes == 0
+    assert s3.env["AWS_SECRET_ACCESS_KEY"] not in again.output
+    converged.log(4)
+    assert converged.indexed(4)["service"]["name"] == "orders"
+    missing = converged.converge(env=s3.env, **{**changes, "ENV": "nowhere"})
+    assert missing.code != 0
+    assert "s3://settings/shipper.conf-nowhere.yml could not be read" in missing.output
+
+
+def test_it_comes_back_after_a_reboot(converged):
+    converged.converge().succeeded()
+    converged.host.reboot()
+    with converged.host.reaches(urlsplit(converged.server.url).port):
+        converged.host.wait("systemctl is-active shipper")
+        assert converged.restarts() == 1
+        converged.log(5)
+        converged.indexed(5)
+        assert converged.converge().succeeded().changes == 0
+        # Nothing was sent again under another id.
+        assert len(converged._search({"query": {"match_phrase": {"message": "order 1 accepted"}}})) == 1
+
+
+def uninstall(agent: Agent, **variables: object) -> Result:
+    play = {
+        "hosts": "all",
+        "become": True,
+        "tasks": [{"ansible.builtin.include_role": {"name": "shipper", "tasks_from": "uninstall"}}],
+    }
+    path = agent.inventory.with_name("uninstall.json")
+    path.write_text(json.dumps([play]))
+    roles = {"ANSIBLE_ROLES_PATH": str(PLAYBOOKS / "roles")}
+    return run_playbook(path, agent.inventory, variables=variables, env=roles).succeeded()
+
+
+def test_uninstalling_keeps_the_data_unless_told(converged):
+    host = converged.host
+    uninstall(converged)
+    assert not host.succeeds("systemctl is-active shipper || systemctl cat shipper || ls /opt/shipper")
+    assert host.succeeds("ls /var/lib/shipper/state.db /etc/shipper/shipper.yml && id shipper")
+    assert uninstall(converged).changes == 0
+    uninstall(converged, shipper_remove_data=True)
+    assert not host.succeeds("ls /var/lib/shipper || ls /etc/shipper || id shipper")
+
+
+def test_a_host_that_is_full_and_one_without_internet(boot, work, wheel, tmp_path):
+    # 192.0.2.0/24 is nobody's: neither a package index nor a mirror is found.
+    host = boot("full", options=("--tmpfs", "/opt:size=40m,mode=755", "--dns", "192.0.2.1"))
+    folder = work / "full"
+    folder.mkdir()
+    variables = {
+        "HOST": host.name,
+        "shipper_package": str(wheel),
+        "shipper_inputs": [{"paths": ["/var/log/*.log"]}],
+    }
+    agent = Agent(host, write_inventory(folder / "hosts.json", [host]), variables, None)
+
+    full = agent.converge()
+    assert full.code != 0
+    assert (
+        f"/opt on {host.name} has 40 MB free, the installation wants 300 MB. Make room there, or set shipper_home"
+        in full.output
+    )
+
+    wheels = tmp_path / "wheels"
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(wheels), str(wheel)]
+    subprocess.run(command, check=True)
+    overfull = agent.converge(shipper_mirror=str(wheels), shipper_space_mb=1)
+    assert overfull.code != 0
+    assert "No space left on device" in overfull.output
+
+    unreached = agent.converge(shipper_home="/srv/shipper")
+    assert unreached.code != 0
+    assert f"pip could not install {wheel} on {host.name}" in unreached.output
+    assert "set shipper_mirror" in unreached.output
+
+    agent.converge(shipper_home="/srv/shipper", shipper_mirror=str(wheels)).succeeded()
+    assert host.run("systemctl is-active shipper").strip() == "active"
+    assert not host.succeeds("ls /srv/shipper/wheels")
+    again = agent.converge(shipper_home="/srv/shipper", shipper_mirror=str(wheels)).succeeded()
+    assert again.changes == 0
