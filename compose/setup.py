@@ -22,6 +22,8 @@ ELASTICSEARCH = os.environ["ELASTICSEARCH_URL"]
 KIBANA = os.environ["KIBANA_URL"]
 WAIT = 300.0
 """Seconds that Kibana gets for its start."""
+PATIENCE = 60.0
+"""Seconds that Elasticsearch gets to know its users."""
 
 TRUSTED = ssl.create_default_context(cafile=str(OWN / "ca.crt"))
 
@@ -38,19 +40,28 @@ def secret(name: str) -> str:
 
 
 def call(method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Ask as the user ``elastic``. Raises ``SystemExit`` with the server's words when it refuses."""
+    """Ask as the user ``elastic``. Raises ``SystemExit`` with the server's words when it refuses.
+
+    A node that has just started is healthy before its users are known: for a while it answers 401, 503 or not at all.
+    """
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), method=method)
     request.add_header("content-type", "application/json")
     request.add_header("authorization", "Basic " + b64encode(f"elastic:{secret('elasticsearch')}".encode()).decode())
-    try:
-        with urllib.request.urlopen(request, context=TRUSTED, timeout=30) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        if error.code == 401:
-            sys.exit(
-                f"{url}: the password of elastic is another one: Elasticsearch keeps the one of its first start. Was the volume own-elasticsearch made anew?"
-            )
-        sys.exit(f"{url}: {error.code}: {error.read(2000).decode(errors='replace')}")
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with urllib.request.urlopen(request, context=TRUSTED, timeout=20) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            why = f"{error.code}: {error.read(2000).decode(errors='replace')}"
+            if error.code == 401:
+                why = "the password of elastic is another one: was the volume own-elasticsearch made anew, and elasticsearch kept?"
+            if error.code not in {401, 429, 503} or time.monotonic() > deadline:
+                sys.exit(f"{url}: {why}")
+        except OSError as error:
+            if time.monotonic() > deadline:
+                sys.exit(f"{url}: {error}: see docker compose logs elasticsearch")
+        time.sleep(2)
 
 
 def wait_for_kibana() -> None:

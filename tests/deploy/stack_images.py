@@ -40,12 +40,12 @@ output.elasticsearch:
   username: logstash_writer
   password: "$LOGSTASH_WRITER_PASSWORD"
   ssl.certificate_authorities: [/usr/share/logstash/config/certs/ca.crt]
-path.data: /usr/share/logstash/data
 END
 # The monitoring API, as far as a health check goes.
 mkdir -p /tmp/api/_node/pipelines && echo '{}' > /tmp/api/_node/pipelines/beats
 python3 -m http.server --bind 127.0.0.1 --directory /tmp/api 9600 >/dev/null 2>&1 &
 echo 'this is a stand-in for Logstash'
+export SHIPPER_HOME=/usr/share/logstash/data
 exec shipper receive -c /tmp/shipper.yml
 """
 
@@ -74,7 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self, status, body):
-        data = json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("kbn-name", "stand-in")
@@ -101,6 +101,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             asks("/_security/_authenticate", self.headers.get("authorization"))
         except OSError:
             return self.answer(401, {"message": "Unauthorized"})
+        if self.path.startswith("/api/saved_objects/_export"):
+            wanted = [f'{each["type"]}:{each["id"]}' for each in json.loads(body)["objects"]]
+            if set(wanted) - set(objects):
+                return self.answer(400, {"message": "Error fetching objects to export"})
+            return self.answer(200, b"\n".join(json.dumps(objects[each]).encode() for each in wanted))
         lines = [json.loads(line) for line in body.splitlines() if line.startswith(b'{"')]
         found = [each for each in lines if "type" in each and "id" in each]
         objects.update({f'{each["type"]}:{each["id"]}': each for each in found})
