@@ -11,6 +11,7 @@
         ├── UnavailableError 1   ... now: down, overloaded, timed out; worth another try (delivery does, forever)
         │   └── TooLargeError    1   ... for a batch of this size: worth another try in parts
         └── RefusedError     1   ... as it is set up: bad credentials, not an Elasticsearch; trying again needs a person
+            └── UnfitError       1   ... or for something that stands in this very batch: in parts most of it may go
 """
 
 from __future__ import annotations
@@ -64,3 +65,7 @@ class TooLargeError(UnavailableError):
 
 class RefusedError(OutputError):
     """The output refuses us as we are set up; only a person can mend it. Delivery still retries: it may be mended while we run."""
+
+
+class UnfitError(RefusedError):
+    """The output refuses this request as a whole, and it is not known whether for what stands in it."""

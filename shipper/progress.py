@@ -11,16 +11,19 @@ from shipper.delivery.sender import Deliveries
 if TYPE_CHECKING:
     from typing import Any
 
+    from shipper.lumberjack.server import Traffic
+
 
 @dataclass(slots=True)
 class Progress:
     """Sums over all inputs and senders, since the agent was started."""
 
     files: int = 0
+    """Those that are open, and those that are there and were closed because they are read to their ends."""
     read: int = 0
-    """Bytes read of the open files."""
+    """Bytes read of them."""
     size: int = 0
-    """Bytes that the open files have."""
+    """Bytes that they have."""
     events: Encodings = field(default_factory=Encodings)
     documents: Deliveries = field(default_factory=Deliveries)
 
@@ -79,6 +82,8 @@ class Snapshot:
     settings: str = ""
     """What was wrong with the settings at the last reload; empty when they are in use."""
     reloads: int = 0
+    traffic: Traffic | None = None
+    """Of ``shipper receive``: its clients."""
 
 
 def add(total: Any, part: Any) -> None:

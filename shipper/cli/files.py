@@ -90,10 +90,10 @@ def _survey(config: Path | None, patterns: list[str]) -> list[FileStatus]:
 def _undelivered(settings: Settings | None, folder: Path) -> Any:
     from functools import cache  # noqa: PLC0415 - as above
 
-    from shipper.state.spool import undelivered  # noqa: PLC0415 - as above
+    from shipper.state.spools import folders, undelivered  # noqa: PLC0415 - as above
 
-    spool = settings.spool_path if settings else folder / "spool"
-    return cache(lambda output: undelivered(spool, output))
+    spools = folders(folder, settings.spool_path if settings else folder / "spool")
+    return cache(lambda output: frozenset().union(*(undelivered(spool, output) for spool in spools)))
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -1,4 +1,4 @@
-"""``/health`` and ``/metrics`` of ``shipper run``, as the settings want them, also after a reload."""
+"""``/health`` and ``/metrics`` of ``shipper run`` and ``shipper receive``, as the settings want them, also after a reload."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from shipper.errors import ShipperError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shipper.observer import Observer
     from shipper.progress import Snapshot
     from shipper.settings import Settings
@@ -23,11 +25,13 @@ class StatusPages:
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._settings: HttpSettings | None = None
+        self._state: Path | None = None
         self._server: StatusServer | None = None
 
     def apply(self, settings: Settings) -> None:
         """Serve as ``settings.http`` says. Raises ``ShipperError``: what was served before still is, where it can be."""
         wanted = settings.http
+        self._state = settings.path_data / "state.db"
         if wanted == self._settings:
             return
         before, served = self._settings, self._server is not None
@@ -61,7 +65,7 @@ class StatusPages:
         def latest() -> Snapshot:
             return self._observer.latest
 
-        pages = {"/health": Health(latest).page, "/metrics": Metrics(latest).page}
+        pages = {"/health": Health(latest).page, "/metrics": Metrics(latest, self._state).page}
         server = StatusServer(wanted.host, wanted.port, pages, allow_remote=wanted.allow_remote)
         server.start()
         log.info("status at %s/health and %s/metrics", server.url, server.url)

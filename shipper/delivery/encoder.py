@@ -57,6 +57,21 @@ class Encodings:
     failures: dict[str, int] = field(default_factory=dict)
     """How many carry which; those of more than ``TAGS`` kinds together under ``other``."""
 
+    def count(self, tags: object) -> None:
+        """Count a document by its tags."""
+        failed = failures_in(tags)
+        self.unparsed += bool(failed)
+        for tag in failed:
+            # A tag may hold what stood in the log: their number, and the length of each, must have an end.
+            name = tag[:64] if tag[:64] in self.failures or len(self.failures) < TAGS else "other"
+            self.failures[name] = self.failures.get(name, 0) + 1
+
+
+def failures_in(tags: object) -> list[str]:
+    """The tags by which filters say that they failed."""
+    each = tags if isinstance(tags, list) else [tags]
+    return [tag for tag in each if isinstance(tag, str) and tag.startswith("_")]
+
 
 class Encoder:
     """What all files of an input have in common: a pipeline (or none) and the fields that every document gets."""
@@ -80,7 +95,7 @@ class Encoder:
         # The direct way counts nothing.
         self._direct = (
             None
-            if _failures(constant.get("tags"))
+            if failures_in(constant.get("tags"))
             else compile_direct(pipeline.statements if pipeline else (), constant)
         )
         self._transform = pipeline.transform if pipeline else None
@@ -135,7 +150,7 @@ class Encoder:
     def _encode(self, document: dict[str, Any]) -> bytes | None:
         document.pop("@metadata", None)
         if "tags" in document:
-            self._count(document["tags"])
+            self.counts.count(document["tags"])
         try:
             return _dump(document)
         except (TypeError, ValueError, RecursionError):
@@ -143,17 +158,8 @@ class Encoder:
 
     def _bare(self, raw: bytes, offset: int, path: str, now: Timestamp) -> bytes:
         """The event as it came: what the pipeline made of it cannot be written as JSON."""
-        self._count(["_encodefailure"])
+        self.counts.count(["_encodefailure"])
         return _dump({**self._event(raw, offset, path, now), "tags": ["_encodefailure"]})
-
-    def _count(self, tags: object) -> None:
-        failed = _failures(tags)
-        self.counts.unparsed += bool(failed)
-        failures = self.counts.failures
-        for tag in failed:
-            # A tag may hold what stood in the log: their number, and the length of each, must have an end.
-            name = tag[:64] if tag[:64] in failures or len(failures) < TAGS else "other"
-            failures[name] = failures.get(name, 0) + 1
 
     def _events(self, block: Block) -> tuple[list[bytes], list[int]]:
         """The bytes of each event without its line end, and where it stands in the file; none of white space only."""
@@ -210,11 +216,6 @@ def _body(documents: list[bytes], raws: list[bytes], offsets: list[int], seed: b
     lines[1::2] = documents
     # One format for the whole block: a third of the cost of one per document.
     return Encoded(b'{"create":{"_id":"%b"}}\n%b\n' * count % tuple(lines), count)
-
-
-def _failures(tags: object) -> list[str]:
-    """The tags by which filters say that they failed."""
-    return [tag for tag in tags if isinstance(tag, str) and tag.startswith("_")] if isinstance(tags, list) else []
 
 
 def _dump(value: Any) -> bytes:

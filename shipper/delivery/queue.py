@@ -148,16 +148,20 @@ def open_queue(settings: Settings, ledger: Ledger, *, linger: float = LINGER) ->
     ``linger`` is for ``queue.disk``: 0 puts every batch on disk at once, for somebody who waits for it to be safe.
     Raises ``StateError``.
     """
-    from shipper.state.spool import Spool, has_documents  # noqa: PLC0415 - only where it is used
+    from shipper.state import spools  # noqa: PLC0415 - only where it is used
 
     disk = settings.queue_disk
     size = disk.max_size if disk is not None and disk.enabled else 0
-    if not size and not has_documents(settings.spool_path, target(settings)):
+    path = spools.choose(settings.path_data, settings.spool_path, target(settings))
+    if not size and not spools.has_documents(path, target(settings)):
         return BatchQueue(settings.queue_max_bytes, ledger)
     from shipper.delivery.spooled import SpooledQueue  # noqa: PLC0415 - only where it is used
+    from shipper.state.spool import Spool  # noqa: PLC0415 - as above
 
+    if size:
+        spools.remember(settings.path_data, path)
     # Switched off with something in it, it is emptied, and takes nothing more.
-    spool = Spool(settings.spool_path, target(settings), max_bytes=size)
+    spool = Spool(path, target(settings), max_bytes=size)
     return SpooledQueue(
         spool, ledger, max_bytes=settings.queue_max_bytes, batch_bytes=settings.batch_max_bytes, linger=linger
     )

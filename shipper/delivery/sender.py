@@ -1,7 +1,8 @@
 """Batches to an output until every document has an outcome; then, and only then, their segments are settled.
 
 A document is sent again as long as its output may take it some day, with growing waits and without end; one that its
-output will never take goes to the rejects, durably, and counts as settled. Documents of a batch that were delivered are
+output will never take goes to the rejects, durably, and counts as settled. A request that is refused as a whole (400) is
+sent in parts, to find the document that it is for. Documents of a batch that were delivered are
 not sent again with those that were not.
 """
 
@@ -9,10 +10,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shipper.errors import OutputError, StateError, TooLargeError
+from shipper.errors import OutputError, StateError, TooLargeError, UnfitError
 from shipper.outputs.batch import Rejection
 from shipper.state.rejects import Rejects
 
@@ -40,6 +41,20 @@ class Deliveries:
     retries: int = 0
     trouble: str = ""
     """Why nothing goes on at the moment; empty when all is well."""
+
+
+_ALL_REFUSED = 8
+"""After so many refused documents, and none that was taken, it is not the documents."""
+
+
+@dataclass(slots=True)
+class _Sifting:
+    """A batch that was refused as a whole, while it is sent in parts."""
+
+    refused: list[Batch] = field(default_factory=list)
+    """A document each."""
+    taken: bool = False
+    """Whether the output has taken any part."""
 
 
 class Sender:
@@ -86,6 +101,11 @@ class Sender:
         """End after the next batch: others go on."""
         self._retired = True
 
+    @property
+    def ended(self) -> bool:
+        """Whether it was started, and sends nothing any more."""
+        return self._thread.ident is not None and not self._thread.is_alive()
+
     def close(self, timeout: float = 5.0) -> None:
         """End the thread, and let go of the output. A request that is under way is waited for ``timeout`` seconds."""
         self.stop()
@@ -118,14 +138,26 @@ class Sender:
             if self._rejects:
                 self._rejects.close()
 
-    def _deliver(self, batch: Batch) -> bool:
-        """Whether every document is settled; not, when the sender was stopped meanwhile."""
+    def _deliver(self, batch: Batch, sifting: _Sifting | None = None) -> bool:
+        """Whether every document is settled; not, when the sender was stopped meanwhile.
+
+        ``sifting``: it is part of a batch that was refused as a whole; a document that still is, is noted there.
+        """
         while True:
             self._take_renewed()
             try:
                 outcomes = self._output.send(batch)
             except TooLargeError as error:
-                return self._split(batch, str(error))
+                return self._split(batch, str(error), sifting)
+            except UnfitError as error:
+                if sifting:
+                    return self._part_refused(batch, sifting, error)
+                settled = self._sift(batch)
+                if settled is not None:
+                    return settled
+                if not self._pause(str(error)):
+                    return False
+                continue
             except OutputError as error:
                 if not self._pause(str(error)):
                     return False
@@ -135,6 +167,8 @@ class Sender:
             self.counts.delivered += batch.count - len(outcomes.retry) - len(outcomes.rejected)
             self.counts.duplicates += outcomes.duplicates
             self.counts.failure_store += outcomes.failure_store
+            if sifting and len(outcomes.retry) < batch.count:
+                sifting.taken = True
             if not outcomes.retry:
                 self._recovered()
                 return True
@@ -145,11 +179,50 @@ class Sender:
             if not self._pause(f"{self._output.name}: {outcomes.reason or 'not taken yet'}"):
                 return False
 
-    def _split(self, batch: Batch, reason: str) -> bool:
+    def _split(self, batch: Batch, reason: str, sifting: _Sifting | None) -> bool:
+        if batch.count == 1:
+            return self._reject(batch, [Rejection(0, 413, reason)])
+        return self._halves(batch, sifting)
+
+    def _halves(self, batch: Batch, sifting: _Sifting | None) -> bool:
+        half = batch.count // 2
+        return self._deliver(batch.select(range(half)), sifting) and self._deliver(
+            batch.select(range(half, batch.count)), sifting
+        )
+
+    def _sift(self, batch: Batch) -> bool | None:
+        """Find the documents for which the whole was refused, keep those among the rejects, and deliver the others.
+
+        ``None`` when nothing of it was taken: then nobody knows that it is the documents, and it is sent again later.
+        """
+        if batch.count == 1:
+            return None
+        sifting = _Sifting()
+        try:
+            if not self._halves(batch, sifting):
+                return False
+        except UnfitError:
+            return None
+        if not sifting.taken:
+            return None
+        return all(self._again(each) for each in sifting.refused)
+
+    def _part_refused(self, batch: Batch, sifting: _Sifting, error: UnfitError) -> bool:
         if batch.count > 1:
-            half = batch.count // 2
-            return self._deliver(batch.select(range(half))) and self._deliver(batch.select(range(half, batch.count)))
-        return self._reject(batch, [Rejection(0, 413, reason)])
+            return self._halves(batch, sifting)
+        sifting.refused.append(batch)
+        if len(sifting.refused) >= _ALL_REFUSED and not sifting.taken:
+            raise error
+        return True
+
+    def _again(self, batch: Batch) -> bool:
+        """A document that was refused while others were taken: after a wait, so that it is not for the moment, once more."""
+        if not self._pause(f"{self._output.name} refuses a document"):
+            return False
+        last = _Sifting(taken=True)
+        if not self._deliver(batch, last):
+            return False
+        return not last.refused or self._reject(batch, [Rejection(0, 400, "the output refuses each request with it")])
 
     def _reject(self, batch: Batch, rejected: list[Rejection]) -> bool:
         """Keep documents, as soon as the disk takes them; not, when the sender was stopped meanwhile.

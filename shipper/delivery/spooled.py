@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 from shipper.delivery.queue import Depth, Queue
 from shipper.outputs.batch import Batch
-from shipper.state.spool import Item, explain, marks_of
+from shipper.state.spool import Item, marks_of
+from shipper.state.spools import explain
 
 if TYPE_CHECKING:
     from shipper.delivery.ledger import Ledger

@@ -69,6 +69,8 @@ def _host(output: ElasticsearchOutputSettings, host: str) -> Iterator[Finding]:
     if status == 200:
         version = answer.get("version", {}).get("number", "?")
         yield Finding(good=True, what=f"{host}: Elasticsearch {version}, cluster {answer.get('cluster_name', '?')}")
+        if str(version).split(".")[0] in {"1", "2", "5", "6", "7"}:
+            yield Finding(good=False, what=f"{host}: version {version} is too old: 8.0 or later is needed")
     else:
         yield Finding(good=True, what=f"{host}: answers; the user may not ask for the version (cluster:monitor/main)")
 

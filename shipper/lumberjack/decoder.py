@@ -18,7 +18,7 @@ from shipper.lumberjack.frames import COMPRESSED, EVENT, EVENT_HEADER, HEADER, W
 if TYPE_CHECKING:
     from isal.isal_zlib import Decompress
 
-_PIECE = 1 << 18
+_PIECE = 1 << 16
 """Bytes that are inflated at once."""
 OVERHEAD = 256
 """Bytes that an event takes in memory beside its own; about."""
@@ -65,6 +65,10 @@ class Decoder:
         self._inner = bytearray()
         self._number = 0
         """Of the last event; the next one's is one more, in the same window."""
+        self.worked = 0
+        """Bytes that were inflated so far."""
+        self.busy = False
+        """Whether ``read`` stopped because it had done enough, and not because more must come."""
         self.missing = 0
         """How many events of the window have not come yet."""
 
@@ -77,22 +81,27 @@ class Decoder:
         """Add what came."""
         self._plain += data
 
-    def read(self, most: int = 1 << 20) -> list[Window | Event]:
+    def read(self, most: int = 1 << 20, work: int | None = None) -> list[Window | Event]:
         """The next frames, about ``most`` bytes of events with their overhead; nothing when more must come first.
 
+        ``work``: no more than about so many bytes are inflated for that; then ``busy`` says whether to go on.
         Raises ``ProtocolError``; what was read before stays good.
         """
         found: list[Window | Event] = []
         room = most
-        while room > 0:
+        enough = None if work is None else self.worked + work
+        self.busy = True
+        while room > 0 and (enough is None or self.worked < enough):
             if self._packed_left is None:
                 left = self._frames(self._plain, found, room, inner=False)
                 if left == room and self._packed_left is None:
+                    self.busy = False
                     break
                 room = left
             else:
                 room = self._frames(self._inner, found, room, inner=True)
                 if room > 0 and not self._inflate():
+                    self.busy = False
                     break
         return found
 
@@ -175,6 +184,7 @@ class Decoder:
         except isal_zlib.error:  # type: ignore[misc]  # the stubs call it an ``object``
             raise ProtocolError("a compressed frame cannot be inflated") from None
         self._inflated += len(piece)
+        self.worked += len(piece)
         if self._inflated > self._limits.inflated_bytes:
             raise ProtocolError(f"a compressed frame holds more than {self._limits.inflated_bytes:,} bytes")
         self._inner += piece

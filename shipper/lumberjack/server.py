@@ -13,6 +13,8 @@ What bounds it:
 - There are ``max_connections``. A new client then takes the place of one that has nothing on its way, of the address that
   has the most connections and of those the one that has been of no use for the longest; is there none, it is turned away.
 
+Clients are served in turns, by what their data cost (``turns.py``): three hundred greedy ones do not hold up a modest one.
+
 A client that breaks off or is turned away loses nothing: what was not acknowledged, it sends again.
 """
 
@@ -30,8 +32,10 @@ from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from shipper.lumberjack.decoder import OVERHEAD, Decoder, Event, Limits
-from shipper.lumberjack.frames import ProtocolError, ack
+from shipper.lumberjack.decoder import OVERHEAD, Event, Limits
+from shipper.lumberjack.frames import ProtocolError
+from shipper.lumberjack.peer import Client
+from shipper.lumberjack.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +48,11 @@ HANDSHAKE = 10.0
 _TICK = 0.5
 _READ = 1 << 16
 _CHUNK = 1 << 18
+"""Bytes that are handed over in one turn, at most."""
+_SPARE = 4 * _READ
+"""Bytes that every client may have in its decoder: what was read, and what is inflated of it."""
+_WORK = 0.01
+"""Seconds of decoding until it is looked who else is there."""
 _ACKS = 1 << 14
 """Bytes of acknowledgements that a client may leave unread."""
 _QUIET = 600.0
@@ -72,7 +81,7 @@ class Bounds:
     """See the module. Bytes and seconds."""
 
     memory_bytes: int = 64 << 20
-    queue_bytes: int = 4 << 20
+    queue_bytes: int = 1 << 20
     max_connections: int = 1000
     idle: float = 900.0
 
@@ -87,46 +96,6 @@ class Traffic:
     refused: int = 0
     """Closed by us: a protocol error, a limit, no handshake."""
     events: int = 0
-
-
-class _Window:
-    __slots__ = ("acknowledged", "end", "first", "start")
-
-    def __init__(self, start: int, count: int) -> None:
-        self.start = start
-        self.end = start + count
-        self.first = 1
-        """The number of its first event, 1 but for clients that never begin again."""
-        self.acknowledged = 0
-
-
-class _Client:
-    """One connection. All of it happens in the server's thread."""
-
-    def __init__(self, number: int, plain: socket.socket, address: str, limits: Limits, now: float) -> None:
-        self.number = number
-        self.socket = plain
-        self.address = address
-        self.decoder = Decoder(limits)
-        self.windows: deque[_Window] = deque()
-        self.received = self.acknowledged = self.confirmed = 0
-        """``confirmed``: acknowledged before the client went away."""
-        self.out = bytearray()
-        self.shaking = False
-        self.ended = False
-        """The client sends no more."""
-        self.paused = False
-        self.mask = 0
-        self.used = now
-        """When it was last of use."""
-        self.spoken = now
-        self.some = 0
-        """Bytes since then."""
-
-    @property
-    def waits(self) -> bool:
-        """Whether events of it are on their way."""
-        return self.received > self.acknowledged
 
 
 class Server:
@@ -156,10 +125,11 @@ class Server:
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
-        self._clients: dict[int, _Client] = {}
-        self._paused: dict[int, _Client] = {}
-        self._again: dict[int, _Client] = {}
-        """TLS has bytes of them that the system does not know of."""
+        self._clients: dict[int, Client] = {}
+        self._turns: Turns[Client] = Turns()
+        """Those of whom something has come that is not decoded yet."""
+        self._held = 0
+        """Bytes of unfinished events, of all clients."""
         self._last = 0
         self._said: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._listening = False
@@ -242,10 +212,7 @@ class Server:
         next_tick = 0.0
         running = True
         while not self._closing:
-            ready = self._selector.select(0 if self._again and self._room() else _TICK)
-            again, self._again = self._again, {}
-            for client in again.values():
-                self._read(client)
+            ready = self._selector.select(0 if self._turns and self._room() else _TICK)
             for key, mask in ready:
                 if key.fileobj is self._listener:
                     self._accept()
@@ -260,8 +227,8 @@ class Server:
                 self._listener.close()
                 for client in self._clients.values():
                     self._listen(client)
+            self._work()  # first: who has gone by now may not have heard what is said next
             self._settle()
-            self._resume()
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + _TICK
                 self._tick()
@@ -308,7 +275,7 @@ class Server:
             )
             return
         self._last += 1
-        client = _Client(self._last, plain, address, self._limits, now)
+        client = Client(self._last, plain, address, self._limits, now)
         try:
             plain.setblocking(False)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -319,6 +286,7 @@ class Server:
         except OSError:  # gone already
             plain.close()
             return
+        client.turn = self._turns.newcomer
         self._clients[client.number] = client
         self.traffic.accepted += 1
         self.traffic.connections = len(self._clients)
@@ -333,11 +301,13 @@ class Server:
         self._refuse(least, f"closed to make place: there are {len(self._clients):,} connections")
         return True
 
-    def _listen(self, client: _Client, shake: int = 0) -> None:
+    def _listen(self, client: Client, shake: int = 0) -> None:
         """Wait for what the client needs now."""
         mask = shake
         if not shake:
-            reading = not (client.ended or client.paused or (self._stopping and not client.shaking))
+            # One that waits for its turn is told of again and again, which costs less than to say that it need not be.
+            waits = client.queued and not self._room()
+            reading = not (client.ended or waits or (self._stopping and not client.shaking))
             mask = (selectors.EVENT_READ if reading else 0) | (selectors.EVENT_WRITE if client.out else 0)
         if mask == client.mask:
             return
@@ -349,16 +319,16 @@ class Server:
             self._selector.unregister(client.socket)
         client.mask = mask
 
-    def _ready(self, client: _Client, mask: int) -> None:
+    def _ready(self, client: Client, mask: int) -> None:
         if client.shaking:
             self._shake(client)
             return
         if mask & selectors.EVENT_WRITE:
             self._write(client)
         if mask & selectors.EVENT_READ and client.number in self._clients:
-            self._read(client)
+            self._line_up(client)
 
-    def _shake(self, client: _Client) -> None:
+    def _shake(self, client: Client) -> None:
         assert isinstance(client.socket, ssl.SSLSocket)
         try:
             client.socket.do_handshake()
@@ -372,17 +342,42 @@ class Server:
             client.shaking = False
             self._listen(client)
 
-    def _read(self, client: _Client) -> None:
-        """Take what is there, and hand over what is whole."""
-        if client.number not in self._clients or client.paused or client.ended or self._stopping:
-            return
+    def _line_up(self, client: Client) -> None:
+        if not client.queued:
+            client.queued = time.monotonic()
+            self._turns.add(client)
+
+    def _work(self) -> None:
+        """Serve clients in turns, for as long as there is room and nobody else has to wait."""
+        until = time.monotonic() + _WORK
+        while self._turns and self._room() and (now := time.monotonic()) < until:
+            client = self._turns.next()
+            if now - client.queued > _TICK:
+                client.used, client.some = now, 0  # it was we who kept it waiting
+            client.queued = 0.0
+            if client.decoder.busy or self._receive(client):
+                self._hand_over(client)
+            if client.number not in self._clients:
+                continue
+            if client.decoder.busy or (isinstance(client.socket, ssl.SSLSocket) and client.socket.pending()):
+                self._line_up(client)
+            self._listen(client)
+        if not self._room():
+            for client in self._turns:
+                if client.mask & selectors.EVENT_READ:
+                    self._listen(client)
+
+    def _receive(self, client: Client) -> bool:
+        """Take what is there; whether that is anything to be decoded."""
+        if client.ended or self._stopping:
+            return False
         try:
             count = client.socket.recv_into(self._buffer)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
+            return False
         except OSError:
             self._drop(client)
-            return
+            return False
         if not count:
             client.ended = True
             self._announce(client)
@@ -390,73 +385,50 @@ class Server:
                 self._listen(client)  # it may still want to hear of what it sent
             else:
                 self._drop(client)
-            return
+            return False
         client.some += count
+        client.turn += count
         with memoryview(self._buffer) as view:
             client.decoder.feed(view[:count])
-        self._hand_over(client)
-        if isinstance(client.socket, ssl.SSLSocket) and client.number in self._clients and client.socket.pending():
-            self._again[client.number] = client
-        if client.decoder.buffered > _READ and self._buffered() > self._bounds.memory_bytes:
-            most = max(self._clients.values(), key=lambda each: each.decoder.buffered)
+        return True
+
+    def _hand_over(self, client: Client) -> None:
+        """A turn: hand over what is whole of a part of what came."""
+        decoder = client.decoder
+        worked = decoder.worked
+        try:
+            frames = decoder.read(_CHUNK, _READ)
+        except ProtocolError as error:
+            self._refuse(client, f"closed: {error}")
+            return
+        events: list[bytes] = []
+        for frame in frames:
+            if isinstance(frame, Event):
+                client.took(frame.number)
+                events.append(frame.payload)
+            else:
+                client.begin(frame.events)
+        size = sum(map(len, events)) + OVERHEAD * len(events)
+        client.turn += size + decoder.worked - worked
+        if events:
+            client.used, client.some = time.monotonic(), 0
+            self.traffic.events += len(events)
+            with self._condition:
+                self._chunks.append(Chunk(client.number, events, client.received, size))
+                self._queued += size
+                self._condition.notify_all()
+        self._hold(client, decoder.buffered)
+
+    def _hold(self, client: Client, size: int) -> None:
+        """Note what is kept of a client; where that is too much in all, the one with the most has to go."""
+        held = max(0, size - _SPARE)
+        self._held += held - client.held
+        client.held = held
+        if held and self._held > self._bounds.memory_bytes:
+            most = max(self._clients.values(), key=lambda each: each.held)
             self._refuse(
                 most, f"closed: unfinished events of all clients need more than {self._bounds.memory_bytes:,} bytes"
             )
-
-    def _buffered(self) -> int:
-        return sum(client.decoder.buffered for client in self._clients.values())
-
-    def _hand_over(self, client: _Client) -> None:
-        while True:
-            if not self._room():
-                client.paused = True
-                self._paused[client.number] = client
-                break
-            try:
-                frames = client.decoder.read(_CHUNK)
-            except ProtocolError as error:
-                self._refuse(client, f"closed: {error}")
-                return
-            if not frames:
-                break
-            events: list[bytes] = []
-            for frame in frames:
-                if isinstance(frame, Event):
-                    window = client.windows[-1]
-                    if client.received == window.start:
-                        window.first = frame.number
-                    client.received += 1
-                    events.append(frame.payload)
-                else:
-                    self._begin(client, frame.events)
-            if events:
-                client.used, client.some = time.monotonic(), 0
-                self.traffic.events += len(events)
-                size = sum(map(len, events)) + OVERHEAD * len(events)
-                with self._condition:
-                    self._chunks.append(Chunk(client.number, events, client.received, size))
-                    self._queued += size
-                    self._condition.notify_all()
-        self._listen(client)
-
-    def _begin(self, client: _Client, count: int) -> None:
-        if client.windows:
-            last = client.windows[-1]
-            last.end = min(last.end, client.received)  # it ends with what has come of it
-            if last.end == last.start + last.acknowledged:
-                client.windows.pop()
-        if count:
-            client.windows.append(_Window(client.received, count))
-
-    def _resume(self) -> None:
-        while self._paused and self._room():
-            number = next(iter(self._paused))
-            client = self._paused.pop(number)
-            client.paused = False
-            client.used, client.some = time.monotonic(), 0  # it was we who kept it waiting
-            self._hand_over(client)
-            if number in self._clients and not client.paused and isinstance(client.socket, ssl.SSLSocket):
-                self._again[number] = client
 
     def _settle(self) -> None:
         """Send the acknowledgements that are due."""
@@ -471,20 +443,13 @@ class Server:
             if client := self._clients.get(number):
                 self._refuse(client, f"closed: {why}")
 
-    def _acknowledge(self, client: _Client) -> None:
-        while client.windows:
-            window = client.windows[0]
-            done = min(client.acknowledged, window.end) - window.start
-            if done > window.acknowledged:
-                window.acknowledged = done
-                client.out += ack((window.first - 1 + done) & 0xFFFFFFFF)
-                client.spoken = time.monotonic()
-            if window.start + window.acknowledged < window.end:
-                break
-            client.windows.popleft()
+    def _acknowledge(self, client: Client) -> None:
+        if due := client.due():
+            client.out += due
+            client.spoken = time.monotonic()
         self._write(client)
 
-    def _write(self, client: _Client) -> None:
+    def _write(self, client: Client) -> None:
         while client.out:
             try:
                 sent = client.socket.send(client.out)
@@ -516,11 +481,10 @@ class Server:
             if client.some >= _READ:
                 client.used, client.some = now, 0
             if client.waits and now - client.spoken >= KEEP_ALIVE:
-                window = client.windows[0]
                 client.spoken = now
-                client.out += ack((window.first - 1 + window.acknowledged) & 0xFFFFFFFF if window.acknowledged else 0)
+                client.out += client.alive()
                 self._write(client)
-            elif client.paused or client.waits:
+            elif client.queued or client.waits:
                 continue
             elif client.decoder.missing or client.decoder.buffered:
                 if now - client.used > SLOW:
@@ -528,16 +492,17 @@ class Server:
             elif now - client.used > self._bounds.idle:
                 self._drop(client)
 
-    def _refuse(self, client: _Client, why: str) -> None:
+    def _refuse(self, client: Client, why: str) -> None:
         self.traffic.refused += 1
         self._drop(client)
         self._say(client.address, why)
 
-    def _drop(self, client: _Client) -> None:
+    def _drop(self, client: Client) -> None:
         if self._clients.pop(client.number, None) is None:
             return
-        self._paused.pop(client.number, None)
-        self._again.pop(client.number, None)
+        if client.queued:
+            self._turns.remove(client)
+        self._held -= client.held
         if client.mask:
             self._selector.unregister(client.socket)
             client.mask = 0
@@ -546,7 +511,7 @@ class Server:
         if not client.ended:
             self._announce(client)
 
-    def _announce(self, client: _Client) -> None:
+    def _announce(self, client: Client) -> None:
         """Say that no more events of a client will come."""
         if client.received:
             with self._condition:

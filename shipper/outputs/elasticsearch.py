@@ -31,7 +31,7 @@ from elastic_transport import (
 from isal import igzip
 
 from shipper import __version__
-from shipper.errors import RefusedError, TooLargeError, UnavailableError
+from shipper.errors import RefusedError, TooLargeError, UnavailableError, UnfitError
 from shipper.outputs.base import Output
 from shipper.outputs.batch import Outcomes, Rejection
 from shipper.outputs.tls import client_context, explain, trust_by_fingerprint
@@ -227,20 +227,28 @@ class ElasticsearchOutput(Output):
 
     def _raise_for(self, status: int, answer: bytes) -> None:
         """The error for a whole request that did not succeed."""
-        why = f"{self.name}: {_trouble_of(_parsed(answer).get('error'), f'it answered {status}')}"
+        error = _parsed(answer).get("error")
+        said = _trouble_of(error, "")
+        why = f"{self.name}: {said} (status {status})" if said else f"{self.name}: it answered {status}"
         if status == 413:
             raise TooLargeError(f"{self.name}: the request is larger than the server takes (http.max_content_length)")
         if status == 401:
             raise RefusedError(f"{why}: check username and password, or api_key, of output.elasticsearch")
         if status == 403:
             raise RefusedError(f"{why}: the user or key needs create_doc and auto_configure on {self._target}")
+        if 300 <= status < 400:
+            raise RefusedError(f"{why}, a redirection, which is not followed: hosts must name Elasticsearch itself")
         if status in {404, 405}:
             raise RefusedError(
                 f"{self.name}: it answered {status}: this is not the address of an Elasticsearch, check hosts"
             )
         if status in {408, 429} or status >= 500:
-            raise UnavailableError(f"{why} (status {status})")
-        raise RefusedError(f"{why} (status {status})")
+            hint = "" if error else ", and not as Elasticsearch does: look at what is in front of it"
+            raise UnavailableError(f"{why}{hint}")
+        if status == 400:
+            # Elasticsearch itself refuses documents one by one; what is in front of it may not like what it reads in one.
+            raise UnfitError(f"{why}: look at what is in front of it, and at output.elasticsearch")
+        raise RefusedError(why)
 
     def _outcomes(self, answer: bytes, count: int) -> Outcomes:
         """Each document's own. Raises ``UnavailableError`` for what is not the answer of a bulk request."""

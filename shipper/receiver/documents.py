@@ -115,15 +115,14 @@ class Documents:
                 self.counts.dropped += 1
                 continue
             document.pop("@metadata", None)
-            if any(isinstance(tag, str) and tag.startswith("_") for tag in _tags_of(document)):
-                self.counts.unparsed += 1
+            self.counts.count(document.get("tags"))
             whole = {"@metadata": self._metadata(own, parsed=already), **document} if self._beat else document
             try:
                 line = _dump(whole)
             except (TypeError, ValueError, RecursionError):
                 text = payloads[at].decode("utf-8", "replace")
                 line = _dump({"@timestamp": document["@timestamp"], "message": text, "tags": ["_encodefailure"]})
-                self.counts.unparsed += 1
+                self.counts.count(["_encodefailure"])
             yield b'{"create":{"_id":"%b"}}\n%b\n' % (given, line)
 
     def _metadata(self, own: Any, *, parsed: bool) -> dict[str, Any]:

@@ -5,14 +5,14 @@ In this order:
 1. ``@metadata._id``, where it has the form of ours (20 characters of base64url): one of our agents sent it. Any other
    ``@metadata._id`` is hashed, together with the agent's id.
 2. Where a Beat read it from a file and says so: a hash of ``agent.id``, the file (``log.file.fingerprint``, else
-   ``device_id`` and ``inode``, else ``path``), ``log.offset`` and the message. Not ``@timestamp``, which is when the Beat
-   read it: a Beat that begins again behind its last acknowledgement sends the same ids.
+   ``device_id`` and ``inode``, else ``path``, with its generation), ``log.offset`` and the message. Not ``@timestamp``,
+   which is when the Beat read it: a Beat that begins again behind its last acknowledgement sends the same ids.
 3. Else nothing tells two equal events from one that was sent twice, and losing one is worse: each gets an id of its own.
    Only those that their client cannot know to be here, as its connection ended before they were acknowledged, are
    remembered; the next event with the same bytes is taken for one of them, and gets its id.
 
-What follows from that, and is not hidden: under 2, a file without a fingerprint that is emptied and gets the same line at
-the same place again gives the same id. Under 3, events that were acknowledged while the connection broke are stored twice,
+What follows from that, and is not hidden: under 2, a file without a fingerprint that is emptied while its Beat or this
+process is down, and gets the same line at the same place again, gives the same id. Under 3, events that were acknowledged while the connection broke are stored twice,
 and so is what was not yet acknowledged when this process ended.
 """
 
@@ -27,6 +27,8 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import orjson
+
+from shipper.receiver.generations import Generations
 
 _OURS = re.compile(r"[A-Za-z0-9_-]{20}")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -52,10 +54,11 @@ class Identities:
         """By connection: those that are not acknowledged."""
         self._orphans: OrderedDict[bytes, tuple[float, list[bytes]]] = OrderedDict()
         self._orphaned = 0
+        self._generations = Generations()
 
     def of(self, event: dict[str, Any], payload: bytes, connection: int, end: int) -> bytes:
         """The id of an event, ``payload`` as it came, the ``end``-th of its connection."""
-        known = _known(event)
+        known = _known(event, self._generations)
         if known is not None:
             return known
         digest = blake2b(payload, digest_size=16).digest()
@@ -95,7 +98,7 @@ class Identities:
         return None if time.monotonic() - since > _FOR else found
 
 
-def _known(event: dict[str, Any]) -> bytes | None:
+def _known(event: dict[str, Any], generations: Generations) -> bytes | None:
     """The id that the event's own fields give; ``None`` when they give none."""
     metadata = event.get("@metadata")
     agent = _path(event, "agent", "id")
@@ -119,6 +122,10 @@ def _known(event: dict[str, Any]) -> bytes | None:
     message = event.get("message")
     if not isinstance(message, str):
         message = {name: value for name, value in event.items() if name not in {"@timestamp", "@metadata", "agent"}}
+    if not fingerprint:
+        run = _path(event, "agent", "ephemeral_id")
+        generation = generations.of(repr((agent, identity)), run, offset, event.get("@timestamp"))
+        identity += [generation] if generation else []
     return _hash(agent, identity, offset, message)
 
 

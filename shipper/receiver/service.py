@@ -16,6 +16,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from copy import copy
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Self
 
 from parser.watchdog import Watchdog
@@ -29,10 +31,11 @@ from shipper.inputs import pipeline_of
 from shipper.lumberjack.decoder import Limits
 from shipper.lumberjack.server import Bounds, Chunk, Ended, Server
 from shipper.outputs import open_output
-from shipper.progress import add
+from shipper.progress import InputProgress, Snapshot, add
 from shipper.receiver.documents import Documents, NotAnEventError
 from shipper.receiver.identity import Identities
 from shipper.receiver.tls import server_context
+from shipper.settings.redaction import redacted
 from shipper.state.lock import Lock
 from shipper.state.recovery import recover
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from shipper.delivery.encoder import Encoded, Encodings
     from shipper.delivery.ledger import Segment
     from shipper.lumberjack.server import Traffic
+    from shipper.observer import Observer
     from shipper.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -68,15 +72,20 @@ class _Acknowledging(Ledger):
 class Receiver:
     """``with Receiver(settings) as receiver: receiver.run()``. ``stop`` may be called from a signal handler."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, pulse: Callable[[], None] | None = None, observer: Observer | None = None
+    ) -> None:
         """Take the state's lock, listen, and open what is needed.
 
-        Raises ``ShipperError`` or ``ParserError``; nothing is left open then.
+        ``pulse`` is called in the main thread, at least every 0.25 s for as long as its loop turns; ``observer`` gets a
+        snapshot about every second. Raises ``ShipperError`` or ``ParserError``; nothing is left open then.
         """
         own = settings.receive
         if own is None:
             raise SettingsError("receive is missing: it says where to listen and which certificate to show")
         self._settings = settings
+        self._pulse = pulse
+        self._observer = observer
         self._stopping = False
         self._batch = Builder()
         self._ids = Identities()
@@ -157,7 +166,7 @@ class Receiver:
                 sender.start()
             self._server.start()
             while not self._stopping:
-                self._check_senders()
+                self._tick()
                 # While nothing is on its way, there is nothing to wait for: the client may not go on before it is told.
                 self._turn(0.25 if not self._batch.count else 0.0 if self._queue.empty() else _WAIT)
             self._server.stop()
@@ -207,7 +216,7 @@ class Receiver:
             return
         batch, self._batch = self._batch.done(), Builder()
         while not self._queue.put(batch, timeout=0.1):
-            self._check_senders()
+            self._tick()
             if self._stopping:
                 return  # nobody was told of it
 
@@ -219,10 +228,30 @@ class Receiver:
             if connection in self._told:
                 self._told[connection] = end
 
-    def _check_senders(self) -> None:
+    def _tick(self) -> None:
         for sender in self._senders:
             if sender.failure:
                 raise sender.failure
+        if self._pulse:
+            self._pulse()
+        if self._observer and self._observer.due(time.monotonic()):
+            self._observe(self._observer)
+
+    def _observe(self, observer: Observer) -> None:
+        """Let those who watch from outside know where the receiver stands."""
+        snapshot = Snapshot(time.monotonic(), output=self._settings.output.kind, state=self._queue.trouble)
+        snapshot.documents = self.documents()
+        snapshot.trouble = redacted(snapshot.documents.trouble, self._settings.secrets)
+        depth = self._queue.depth()
+        snapshot.queue_bytes, snapshot.queue_limit = depth.bytes, depth.limit
+        snapshot.spool_bytes, snapshot.spool_limit = depth.disk_bytes, depth.disk_limit
+        own = self._settings.receive
+        pipeline = PurePath(own.pipeline).name if own and own.pipeline else ""
+        progress = InputProgress("receive", pipeline)
+        add(progress.events, self.events)
+        snapshot.inputs = [progress]
+        snapshot.traffic = copy(self.traffic)
+        observer.publish(snapshot)
 
     def _drain(self, patience: float) -> bool:
         while self._turn(0.0):
@@ -231,7 +260,7 @@ class Receiver:
         self._queue.close()
         moved, since = 0, time.monotonic()
         while not self._ledger.wait(0.1) and time.monotonic() - since <= patience:
-            self._check_senders()
+            self._tick()
             documents = self.documents()
             if documents.delivered + documents.rejected != moved:
                 moved, since = documents.delivered + documents.rejected, time.monotonic()

@@ -22,6 +22,7 @@ from shipper.settings.outputs import (
 from shipper.settings.receive import ReceiveSettings  # noqa: TC001 - pydantic reads the annotations
 from shipper.settings.setup import SetupSettings
 from shipper.settings.units import FilePath, Glob, Regex, Seconds, Size, Unit, items
+from shipper.settings.values import framing
 from shipper.settings.values import iana_zone as _zone
 from shipper.settings.values import pipeline_path as _pipeline
 
@@ -39,7 +40,12 @@ class MultilineSettings(Model):
     type: Annotated[Literal["pattern"], Unit("pattern")] = Field(
         default="pattern", description="How lines are joined; only by a pattern."
     )
-    pattern: Regex = Field(description="The regular expression that is looked for in each line.")
+    pattern: Regex | None = Field(default=None, description="The regular expression that is looked for in each line.")
+    preset: Annotated[str | None, Unit("name"), AfterValidator(framing)] = Field(
+        default=None,
+        description="Instead of a pattern: join lines as this bundled pipeline wants them (`spring-boot`), for an input without `pipeline` "
+        "whose events are parsed later, in Logstash.",
+    )
     negate: Flag = Field(default=False, description="Join the lines that do *not* match the pattern.")
     match: Annotated[Literal["after", "before"], Unit("after or before")] = Field(
         default="after",
@@ -54,6 +60,17 @@ class MultilineSettings(Model):
         description="An event whose end has not been seen is sent after this time without a new line.",
     )
     flush_pattern: Regex | None = Field(default=None, description="A line that matches ends its event at once.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> MultilineSettings:
+        if self.pattern is None and self.preset is None:
+            msg = "pattern is missing: give one, or the preset of a bundled pipeline"
+            raise ValueError(msg)
+        with_pattern = {"pattern", "negate", "match", "max_lines", "flush_pattern"} & self.model_fields_set
+        if self.preset is not None and with_pattern:
+            msg = f"preset and {min(with_pattern)} are both set: keep one"
+            raise ValueError(msg)
+        return self
 
 
 class InputSettings(Model):
@@ -138,9 +155,11 @@ class InputSettings(Model):
 
 
 class HttpSettings(Model):
-    """Where the agent says how it is: `/health`, and `/metrics` for Prometheus."""
+    """Where the agent or the receiver says how it is: `/health`, and `/metrics` for Prometheus."""
 
-    enabled: Flag = Field(default=False, description="Serve `/health` and `/metrics` while `shipper run` runs.")
+    enabled: Flag = Field(
+        default=False, description="Serve `/health` and `/metrics` while `shipper run` or `shipper receive` runs."
+    )
     host: Text = Field(default="127.0.0.1", description="The address to listen at; this machine's own by default.")
     port: Annotated[int, Unit("number")] = Field(
         default=5066, ge=0, le=65535, description="The port to listen at; 0 takes one that is free, and logs it."
@@ -215,7 +234,7 @@ class Settings(Model):
     @property
     def secrets(self) -> frozenset[str]:
         """What of the values must not be shown: passwords and keys, and what came from files or variables that hold such."""
-        parts = (self.output, getattr(self.output, "ssl", None))
+        parts = (self.output, getattr(self.output, "ssl", None), self.receive and self.receive.ssl)
         values = [value for part in parts if part for _, value in part if isinstance(value, SecretStr)]
         return self._secrets | {value.get_secret_value() for value in values}
 

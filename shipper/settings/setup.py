@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from shipper.settings.base import Flag, Model, Text
-from shipper.settings.units import Seconds, Unit, absolute
-
-
-def _pipeline(value: Any, info: ValidationInfo) -> Any:
-    return absolute(value, info) if isinstance(value, str) and ("/" in value or value.endswith(".conf")) else value
+from shipper.settings.units import Seconds, Unit
+from shipper.settings.values import pipeline_path
 
 
 def _whole_days(value: float) -> float:
@@ -57,7 +54,7 @@ class SetupSettings(Model):
         ge=100,
         description="Fields of one index; what is beyond is kept in the documents, but not indexed.",
     )
-    pipeline: Annotated[str | None, BeforeValidator(_pipeline), Unit("name or path")] = Field(
+    pipeline: Annotated[str | None, BeforeValidator(pipeline_path), Unit("name or path")] = Field(
         default=None,
         description="The Logstash configuration that becomes the data stream's ingest pipeline, for lines that arrive unparsed. Default: none.",
     )

@@ -1,4 +1,4 @@
-"""Values that need more than a pattern to be checked: time zones, pipelines."""
+"""Values that need more than a pattern to be checked: time zones, pipelines and their framing."""
 
 from __future__ import annotations
 
@@ -31,3 +31,15 @@ def iana_zone(name: str | None) -> str | None:
 def pipeline_path(value: Any, info: ValidationInfo) -> Any:
     """A bundled name as it is; what looks like a file (a slash, ``.conf``) as an absolute path."""
     return absolute(value, info) if isinstance(value, str) and ("/" in value or value.endswith(".conf")) else value
+
+
+def framing(name: str | None) -> str | None:
+    """The name of a bundled pipeline that has a framing of its own."""
+    if name is None:
+        return None
+    from parser.multiline import PRESETS  # noqa: PLC0415 - only when a preset is set
+
+    if name not in PRESETS:
+        msg = f"{name!r} is none of the bundled pipelines' framings: {', '.join(PRESETS)}"
+        raise ValueError(msg)
+    return name

@@ -1,7 +1,7 @@
 """The agent's own database: one SQLite file, WAL, ``synchronous=FULL``. A commit that returned is on the disk.
 
-Tables: ``files``, ``cuts``, ``joins``, ``salts`` and ``lags`` (``registry.py``), ``rejects`` (``rejects.py``). A database of an older
-version is brought to the current one when it is opened, in one transaction: what it knows is kept.
+Tables: ``files``, ``copies``, ``cuts``, ``joins``, ``salts`` and ``lags`` (``registry.py``), ``rejects`` (``rejects.py``). A database
+of an older version is brought to the current one when it is opened, in one transaction: what it knows is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-VERSION = 2
+VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE files (
@@ -63,6 +63,21 @@ CREATE TABLE lags (                   -- files with bytes that are not acknowled
     read          INTEGER NOT NULL,   -- the offset up to which it was read
     size          INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE copies (                 -- files that hold the beginning of another's content, which is read there
+    device        INTEGER NOT NULL,
+    inode         INTEGER NOT NULL,
+    output        TEXT NOT NULL,
+    size          INTEGER NOT NULL,   -- on the disk, when that was found out
+    modified      INTEGER NOT NULL,
+    born          INTEGER NOT NULL,
+    file          INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,  -- the original
+    prefix_length INTEGER NOT NULL,   -- the fingerprint of all its content
+    prefix        BLOB NOT NULL,
+    offset        INTEGER NOT NULL,
+    tail          BLOB NOT NULL,
+    seal          INTEGER NOT NULL,
+    PRIMARY KEY (output, device, inode)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE rejects (
     sequence      INTEGER PRIMARY KEY,
     at            TEXT NOT NULL,      -- UTC, ISO 8601
@@ -94,6 +109,23 @@ CREATE TABLE lags (
     read          INTEGER NOT NULL,
     size          INTEGER NOT NULL
 ) STRICT;
+""",
+    2: """
+CREATE TABLE copies (
+    device        INTEGER NOT NULL,
+    inode         INTEGER NOT NULL,
+    output        TEXT NOT NULL,
+    size          INTEGER NOT NULL,
+    modified      INTEGER NOT NULL,
+    born          INTEGER NOT NULL,
+    file          INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
+    prefix_length INTEGER NOT NULL,
+    prefix        BLOB NOT NULL,
+    offset        INTEGER NOT NULL,
+    tail          BLOB NOT NULL,
+    seal          INTEGER NOT NULL,
+    PRIMARY KEY (output, device, inode)
+) STRICT, WITHOUT ROWID;
 """,
 }
 """From the version to the one after it."""

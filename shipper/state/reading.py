@@ -1,4 +1,4 @@
-"""The registry, read beside a running agent: no lock is taken, nothing is written."""
+"""The agent's database, read beside a running agent: no lock is taken, nothing is written."""
 
 from __future__ import annotations
 
@@ -49,6 +49,19 @@ def known_files(path: Path) -> list[Known]:
         return _read(path, "mode=ro")
     except sqlite3.Error as error:
         raise StateError(f"{path}: cannot be read ({error})") from error
+
+
+def rejects_kept(path: Path) -> tuple[int, int]:
+    """How many rejected documents the database ``path`` holds, and how many bytes they take.
+
+    Raises ``StateError``.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
+            row = connection.execute("SELECT count(*), sum(length(document) + length(reason)) FROM rejects").fetchone()
+    except sqlite3.Error as error:
+        raise StateError(f"{path}: cannot be read ({error})") from error
+    return row[0], row[1] or 0
 
 
 def _read(path: Path, how: str) -> list[Known]:

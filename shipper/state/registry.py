@@ -49,6 +49,22 @@ class Entry:
     """Whether a harvester has it; not kept."""
 
 
+class Copy(NamedTuple):
+    """A file that holds the beginning of another's content, as it was when that was found out."""
+
+    size: int
+    """On the disk; of an archive: packed."""
+    modified: int
+    born: int
+    file: int
+    """The entry of the original."""
+    prefix_length: int
+    prefix: bytes
+    offset: int
+    """How much of the original's content it has. With the others, its fingerprint."""
+    tail: bytes
+
+
 class Join(NamedTuple):
     """An event that begins in a file and ends in the one that took its name: its second span."""
 
@@ -78,6 +94,8 @@ class Registry:
         self._nested = False
         for row in rows:
             self._index(Entry(*row))
+        rows = self._query("SELECT * FROM copies WHERE output = ?", output)
+        self._copies = {row[:2]: Copy(*row[3:-1]) for row in rows if row[-1] == database.seal(row[:-1])}
 
     def entries(self) -> list[Entry]:
         """All that are known, oldest first."""
@@ -104,6 +122,29 @@ class Registry:
     def rename(self, entry: Entry, path: str) -> None:
         """The file of an entry has another name now; durable with the next ``commit``."""
         entry.path = path
+
+    def copy(self, device: int, inode: int) -> Copy | None:
+        """What is known of the file under this inode as a copy of another."""
+        copy = self._copies.get((device, inode))
+        return copy if copy is not None and copy.file in self._entries else None
+
+    def copies(self, entry: Entry) -> list[Copy]:
+        """What is known of the copies of an entry's file."""
+        return [copy for copy in self._copies.values() if copy.file == entry.file]
+
+    def keep_copy(self, device: int, inode: int, copy: Copy) -> None:
+        """Make it durable that this file is a copy."""
+        values = (device, inode, self._output, *copy)
+        marks = ", ".join("?" * (len(values) + 1))
+        with self._transaction():
+            self._query(f"INSERT OR REPLACE INTO copies VALUES ({marks})", *values, database.seal(values))
+        self._copies[device, inode] = copy
+
+    def become(self, entry: Entry, path: str, device: int, inode: int, copy: Copy) -> None:
+        """The file of an entry is its copy from now on, and all of that is acknowledged; durable with the next ``commit``."""
+        self.move(entry, path, device, inode, copy.born)
+        entry.prefix_length, entry.prefix, entry.offset, entry.tail = copy[4:]
+        entry.size, entry.modified = copy.size, copy.modified
 
     def _index(self, entry: Entry) -> None:
         self._entries[entry.file] = entry

@@ -24,18 +24,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import time
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from shipper.errors import StateError
 from shipper.lock import FileLock
 from shipper.state import segments
 from shipper.state.segments import Record, files_of
+from shipper.state.spool_segment import Segment, append, mend_end, sync_folder, write_end
+from shipper.state.spools import SEGMENT_NAME, explain, folder_name, warn_of_others
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -43,7 +42,6 @@ log = logging.getLogger(__name__)
 SEGMENT_BYTES = 64 << 20
 SEGMENT_RECORDS = 4096
 """A segment is closed at these sizes; the headers of at most two are held in memory."""
-_NAME = re.compile(r"(\d{8,})\.spool(\.corrupt)?")
 
 
 class Item(NamedTuple):
@@ -57,41 +55,8 @@ class Item(NamedTuple):
 class Place(NamedTuple):
     """A record, and where it is."""
 
-    segment: _Segment
+    segment: Segment
     record: Record
-
-
-class _Segment:
-    """A file of the spool."""
-
-    def __init__(self, path: Path, number: int) -> None:
-        self.path = path
-        self.number = number
-        self.size = 0
-        self.records: list[Record] | None = []
-        """``None`` where they are not in memory; they can be scanned again."""
-        self.given: set[int] = set()
-        """Sequences that were handed out, or are known to be lost."""
-        self.done: set[int] = set()
-        self.left = 0
-        """Records that are not done."""
-        self.documents = 0
-        """In the records that are left."""
-        self.files: set[int] = set()
-        self.open = False
-        """Whether it is still written to; it is not removed then."""
-        self.corrupt = path.suffix == ".corrupt"
-
-    @property
-    def done_path(self) -> Path:
-        return self.path.with_name(f"{self.number:08}.done")
-
-    def read_done(self) -> set[int]:
-        """Raises ``OSError``."""
-        try:
-            return segments.decode_done(self.done_path.read_bytes(), self.number)
-        except FileNotFoundError:
-            return set()
 
 
 class Spool:
@@ -102,8 +67,8 @@ class Spool:
         self.max_bytes = max_bytes
         self.path = folder / folder_name(target)
         self._segment_bytes = max(1, min(segment_bytes, max_bytes // 4))
-        self._segments: list[_Segment] = []
-        self._active: _Segment | None = None
+        self._segments: list[Segment] = []
+        self._active: Segment | None = None
         self._descriptor = -1
         self._end = self._number = self._sequence = 0
         self._torn_off: list[tuple[Path, int, int, int]] = []
@@ -113,7 +78,7 @@ class Spool:
         try:
             (self.path / "target").write_text(f"{target}\n", encoding="utf-8")
             self._load()
-            _warn_of_others(folder, self.path)
+            warn_of_others(folder, self.path)
         except OSError as error:
             self._lock.release()
             raise explain(error, self.path) from error
@@ -155,12 +120,12 @@ class Spool:
 
     def _begin(self) -> None:
         number = self._number + 1
-        segment = _Segment(self.path / f"{number:08}.spool", number)
+        segment = Segment(self.path / f"{number:08}.spool", number)
         descriptor = os.open(segment.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             self._end = segments.write_all(descriptor, [segments.encode_header(number, self._sequence)], 0)
             os.fsync(descriptor)
-            _sync_folder(self.path)
+            sync_folder(self.path)
         except OSError:
             os.close(descriptor)
             with contextlib.suppress(OSError):
@@ -177,7 +142,7 @@ class Spool:
         segment.open = False
         segment.records = None
         try:
-            _write_end(self._descriptor, segment.number, self._sequence, self._end)
+            write_end(self._descriptor, segment.number, self._sequence, self._end)
         except OSError:
             self._torn_off.append((segment.path, segment.number, self._sequence, self._end))
         os.close(self._descriptor)
@@ -194,7 +159,7 @@ class Spool:
         """Cut off what failed writes have left, as soon as the disk allows it."""
         for each in list(self._torn_off):
             try:
-                _mend_end(*each)
+                mend_end(*each)
             except FileNotFoundError:
                 pass
             except OSError:
@@ -272,7 +237,7 @@ class Spool:
         """A record's body; ``None`` when it is damaged: then it is counted as lost. Raises ``OSError``."""
         segment, record = place
         try:
-            body = self._body(segment, record)
+            body = segment.body(record)
         except FileNotFoundError:
             body = None
         if body is None:
@@ -284,7 +249,7 @@ class Spool:
         segment, record = place
         if segment.left > 1 or segment.open:
             with contextlib.suppress(OSError):  # it would be sent once more after a crash
-                _append(segment.done_path, segments.encode_done(segment.number, record.sequence))
+                append(segment.done_path, segments.encode_done(segment.number, record.sequence))
         self._count_done(segment, record)
         self.clean()
 
@@ -303,13 +268,13 @@ class Spool:
         self._tidy()
         self._lock.release()
 
-    def _count_done(self, segment: _Segment, record: Record) -> None:
+    def _count_done(self, segment: Segment, record: Record) -> None:
         segment.done.add(record.sequence)
         segment.given.add(record.sequence)
         segment.left -= 1
         segment.documents -= record.documents
 
-    def _remove(self, segment: _Segment) -> None:
+    def _remove(self, segment: Segment) -> None:
         try:
             if not segment.corrupt:
                 segment.path.unlink(missing_ok=True)
@@ -318,16 +283,9 @@ class Spool:
             log.warning("%s cannot be removed: %s", segment.path, error.strerror)
         self._segments.remove(segment)
 
-    def _body(self, segment: _Segment, record: Record) -> bytes | None:
-        descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return segments.body_of(descriptor, record, segment.number)
-        finally:
-            os.close(descriptor)
-
     # --- what is damaged ---------------------------------------------------------------------------------------------
 
-    def _condemn(self, segment: _Segment) -> None:
+    def _condemn(self, segment: Segment) -> None:
         """A record cannot be read: find all that cannot, count them as lost, set the segment aside, and say so."""
         if segment.records is None:
             self._rescan(segment)
@@ -336,7 +294,7 @@ class Spool:
             if record.sequence in segment.done:
                 continue
             try:
-                if self._body(segment, record) is None:
+                if segment.body(record) is None:
                     bad.append(record)
             except FileNotFoundError:
                 bad.append(record)
@@ -348,17 +306,15 @@ class Spool:
         self._set_aside(segment, f"{lost} documents ({size} bytes) in it cannot be read")
         self.clean()
 
-    def _set_aside(self, segment: _Segment, what: str) -> None:
+    def _set_aside(self, segment: Segment, what: str) -> None:
         left = f"; the {segment.documents} documents in it that can are delivered" if segment.documents else ""
         if not segment.corrupt:
             to = segment.path.with_name(segment.path.name + ".corrupt")
             try:
                 if segment.left:
-                    _append(
-                        segment.done_path, b"", sync=True
-                    )  # tells the next start that there is something left in it
+                    append(segment.done_path, b"", sync=True)  # tells the next start that there is something left in it
                 segment.path.rename(to)
-                _sync_folder(self.path)
+                sync_folder(self.path)
             except OSError as error:
                 what += f" (and it cannot be moved aside: {error.strerror})"
             else:
@@ -369,23 +325,23 @@ class Spool:
     # --- beginning ---------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
-        names = [(int(match[1]), path) for path in self.path.iterdir() if (match := _NAME.fullmatch(path.name))]
+        names = [(int(match[1]), path) for path in self.path.iterdir() if (match := SEGMENT_NAME.fullmatch(path.name))]
         self._number = max((number for number, _ in names), default=0)
         newest = max((number for number, path in names if path.suffix != ".corrupt"), default=0)
         highest = 0
         kept = set()
         for number, path in sorted(names):
-            segment = _Segment(path, number)
+            segment = Segment(path, number)
             if segment.corrupt and not segment.done_path.exists():
                 continue
             kept.add(segment.done_path)
             highest = max(highest, self._load_segment(segment, newest=number == newest))
         for stray in set(self.path.glob("*.done")) - kept:
             stray.unlink()  # of a segment that is gone
-        _sync_folder(self.path)
+        sync_folder(self.path)
         self._sequence = max(highest + 1, time.time_ns())
 
-    def _load_segment(self, segment: _Segment, *, newest: bool) -> int:
+    def _load_segment(self, segment: Segment, *, newest: bool) -> int:
         """The highest sequence that was seen in it."""
         try:
             scan = segments.scan(segment.path, segment.number)
@@ -415,14 +371,14 @@ class Spool:
                 )
             with contextlib.suppress(OSError):
                 sound = scan.sound or segments.HEADER_BYTES
-                _mend_end(segment.path, segment.number, 0, sound if scan.records else 0)
+                mend_end(segment.path, segment.number, 0, sound if scan.records else 0)
         self._segments.append(segment)
         if problem and not segment.corrupt:
             self._set_aside(segment, problem)
         self.clean()
         return max((record.sequence for record in scan.records), default=0)
 
-    def _adopt(self, segment: _Segment, scan: segments.Scan) -> None:
+    def _adopt(self, segment: Segment, scan: segments.Scan) -> None:
         """Take over what a scan has found; the headers of the records are forgotten until they are needed."""
         known = {record.sequence for record in scan.records}
         segment.done = segment.read_done() & known
@@ -434,7 +390,7 @@ class Spool:
         segment.size = segment.path.stat().st_size
         segment.records = None
 
-    def _rescan(self, segment: _Segment) -> None:
+    def _rescan(self, segment: Segment) -> None:
         """Read the headers again. Raises ``OSError``."""
         try:
             segment.records = segments.scan(segment.path, segment.number).records
@@ -448,107 +404,6 @@ class Spool:
             self.lost += lost
             self._set_aside(segment, f"{lost} documents in it cannot be read")
             self.clean()
-
-
-def folder_name(target: str) -> str:
-    """``elasticsearch-logs-generic-default-1f3870be``: readable, and different for different targets."""
-    words = re.sub(r"[^a-zA-Z0-9.]+", "-", target).strip("-.")[:60]
-    return f"{words}-{blake2b(target.encode(), digest_size=4).hexdigest()}"
-
-
-def undelivered(folder: Path, target: str) -> frozenset[int]:
-    """The files of the registry of which the spool below ``folder`` has documents that the target has not taken.
-
-    Reads only; another process may have the spool at work. Raises ``StateError``.
-    """
-    try:
-        return files_of(record for _, record in _left(folder / folder_name(target)))
-    except OSError as error:
-        raise explain(error, folder) from error
-
-
-def has_documents(folder: Path, target: str) -> bool:
-    """Whether the spool below ``folder`` has documents that the target has not taken. Raises ``StateError``."""
-    try:
-        return any(True for _ in _left(folder / folder_name(target)))
-    except OSError as error:
-        raise explain(error, folder) from error
-
-
-def explain(error: OSError, path: Path) -> StateError:
-    """An error of the disk, in words that say what to do."""
-    from shipper.faults import explain_system  # noqa: PLC0415 - only when something is wrong
-
-    return StateError(f"{error.filename or path}: {explain_system(error)}")
-
-
-def _left(folder: Path) -> Iterator[tuple[int, Record]]:
-    """(number of its segment, record) of each record that is not done."""
-    if not folder.is_dir():
-        return
-    for path in sorted(folder.iterdir()):
-        match = _NAME.fullmatch(path.name)
-        if not match:
-            continue
-        segment = _Segment(path, int(match[1]))
-        if segment.corrupt and not segment.done_path.exists():
-            continue
-        try:
-            records, done = segments.scan(path, segment.number).records, segment.read_done()
-        except FileNotFoundError:
-            continue  # delivered meanwhile
-        yield from ((segment.number, record) for record in records if record.sequence not in done)
-
-
-def _warn_of_others(folder: Path, own: Path) -> None:
-    for other in sorted(folder.iterdir()):
-        if other == own or not (other / "target").is_file():
-            continue
-        documents = sum(record.documents for _, record in _left(other))
-        if documents:
-            log.warning(
-                "%s holds %d documents that %s has not taken yet; they are delivered when it is the output again"
-                " (delete the folder to give them up)",
-                other,
-                documents,
-                (other / "target").read_text(encoding="utf-8", errors="replace").strip(),
-            )
-
-
-def _mend_end(path: Path, number: int, sequence: int, end: int) -> None:
-    """Cut a segment off behind ``end`` and close it there; with nothing in it, remove it. Raises ``OSError``."""
-    if end <= segments.HEADER_BYTES:
-        path.unlink()
-        return
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        os.ftruncate(descriptor, end)
-        _write_end(descriptor, number, sequence, end)
-    finally:
-        os.close(descriptor)
-
-
-def _write_end(descriptor: int, number: int, sequence: int, at: int) -> None:
-    segments.write_all(descriptor, [segments.encode_end(number, sequence)], at)
-    os.fsync(descriptor)
-
-
-def _append(path: Path, data: bytes, *, sync: bool = False) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, data)
-        if sync:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def marks_of(segments_of_files: Iterable[tuple[int, int]]) -> segments.Marks:

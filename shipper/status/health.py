@@ -1,8 +1,8 @@
-"""The page ``/health``: 200 while logs get where they should, 503 with the reasons while they do not.
+"""The page ``/health`` of an agent or a receiver: 200 while logs get where they should, 503 with the reasons while they do not.
 
 ``ok``: all is well. ``degraded`` (200 as well: a restart would mend nothing, and others are served): a path cannot be read,
 or the settings file has mistakes and the settings before it are in use. ``failing`` (503): the output has taken nothing for
-``TROUBLE`` seconds, the agent's state cannot be written, or its loop stands still.
+``TROUBLE`` seconds, its state cannot be written, or its loop stands still.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def reasons(snapshot: Snapshot, now: float) -> tuple[list[str], list[str]]:
     failing: list[str] = []
     degraded: list[str] = []
     if now - snapshot.at > STILL:
-        failing.append(f"the agent has done nothing for {now - snapshot.at:.0f} s")
+        failing.append(f"nothing has been done for {now - snapshot.at:.0f} s: it stands still")
     if snapshot.trouble:
         lasted = now - snapshot.trouble_since
         (failing if lasted > TROUBLE else degraded).append(f"output, for {lasted:.0f} s: {snapshot.trouble}")

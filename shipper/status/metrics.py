@@ -1,4 +1,4 @@
-"""A snapshot of the agent as Prometheus metrics. Labels are inputs, pipelines, tags and outcomes: few, never files."""
+"""A snapshot of an agent or a receiver as Prometheus metrics. Labels are inputs, pipelines, tags and outcomes: few, never files."""
 
 from __future__ import annotations
 
@@ -12,21 +12,32 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from shipper import __version__
+from shipper.errors import StateError
+from shipper.state.reading import rejects_kept
 from shipper.status.server import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from prometheus_client import Metric
 
+    from shipper.lumberjack.server import Traffic
     from shipper.progress import Snapshot
+
+COUNTED = 30.0
+"""Seconds between counts of the rejects."""
 
 
 class Metrics(Collector):
     """The page ``/metrics``. ``latest`` gives the newest snapshot; it is called in the server's thread."""
 
-    def __init__(self, latest: Callable[[], Snapshot]) -> None:
+    def __init__(self, latest: Callable[[], Snapshot], state: Path | None = None) -> None:
+        """``state`` is the agent's database, for the rejects."""
         self._latest = latest
+        self._state = state
+        self._kept: tuple[int, int] | None = None
+        self._kept_at = 0.0
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -47,9 +58,25 @@ class Metrics(Collector):
             "Which program this is.",
             value={"version": __version__, "python": platform.python_version()},
         )
-        yield _gauge("shipper_status_age_seconds", "The age of all these numbers: the agent's loop stands still when it grows.", now - snapshot.at)  # fmt: skip
+        yield _gauge("shipper_status_age_seconds", "The age of all these numbers: the loop stands still when it grows.", now - snapshot.at)  # fmt: skip
         yield from _inputs(snapshot)
         yield from _delivery(snapshot, now)
+        if kept := self._rejects(now):
+            yield _gauge("shipper_rejects", "Rejected documents that are kept, until somebody replays or drops them.", kept[0])  # fmt: skip
+            yield _gauge("shipper_rejects_bytes", "What they take of the disk; nothing bounds it.", kept[1])
+        if snapshot.traffic:
+            yield from _traffic(snapshot.traffic)
+
+    def _rejects(self, now: float) -> tuple[int, int] | None:
+        """How many there are, and their bytes, counted at most twice a minute; ``None`` when nobody can say."""
+        if self._state is None or (self._kept_at and now - self._kept_at < COUNTED):
+            return self._kept
+        self._kept_at = now
+        try:
+            self._kept = rejects_kept(self._state)
+        except StateError:
+            self._kept = None
+        return self._kept
 
 
 def _inputs(snapshot: Snapshot) -> Iterator[Metric]:
@@ -107,6 +134,13 @@ def _delivery(snapshot: Snapshot, now: float) -> Iterator[Metric]:
     yield _gauge("shipper_state_up", "Whether the agent can write its own state: 1 or 0.", not snapshot.state)
     yield _gauge("shipper_settings_in_use", "Whether the settings file is in use as it was at the last reload: 1 or 0.", not snapshot.settings)  # fmt: skip
     yield CounterMetricFamily("shipper_reloads", "Reloads that were applied.", value=snapshot.reloads)
+
+
+def _traffic(traffic: Traffic) -> Iterator[Metric]:
+    yield _gauge("shipper_clients", "Connections of clients that are open.", traffic.connections)
+    yield CounterMetricFamily("shipper_clients_accepted", "Connections that were accepted.", value=traffic.accepted)
+    yield CounterMetricFamily("shipper_clients_refused", "Connections that were closed for a limit, or for what they sent.", value=traffic.refused)  # fmt: skip
+    yield CounterMetricFamily("shipper_received_events", "Events that came.", value=traffic.events)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

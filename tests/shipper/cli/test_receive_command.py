@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from shipper.cli import main
+from shipper.settings import from_mapping
 
 
 def shipper(*words):
@@ -56,3 +57,8 @@ def test_a_file_for_the_other_command(settings, command, text, why):
     result = shipper(command, *once, "-c", settings(text + "\n"))
     assert result.exit_code == 2
     assert why in result.output
+
+
+def test_the_passphrase_of_the_receivers_key_is_a_secret(tmp_path):
+    own = {"host": "127.0.0.1:0", "ssl": {"certificate": "a.crt", "key": "a.key", "key_passphrase": "canary-771"}}
+    assert "canary-771" in from_mapping({"receive": own, "path.data": str(tmp_path)}).secrets

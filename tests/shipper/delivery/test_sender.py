@@ -10,7 +10,7 @@ from shipper.delivery.ledger import Ledger
 from shipper.delivery.queue import BatchQueue
 from shipper.delivery.retry import Backoff
 from shipper.delivery.sender import Sender
-from shipper.errors import RefusedError, StateError, TooLargeError, UnavailableError
+from shipper.errors import RefusedError, StateError, TooLargeError, UnavailableError, UnfitError
 from shipper.outputs.base import Output
 from shipper.outputs.batch import Batch, Outcomes, Rejection
 from shipper.state.rejects import Rejects
@@ -239,3 +239,43 @@ def test_a_fault_in_an_output_is_seen_by_the_agent(tmp_path):
     sender._thread.join(10)
     assert isinstance(sender.failure, ZeroDivisionError)
     assert not ledger.wait(0)
+
+
+class Disliking(Script):
+    """A stand-in for a proxy that answers 400 to a request with certain documents in it."""
+
+    def __init__(self, *bad):
+        super().__init__()
+        self.bad = set(bad)
+
+    def send(self, batch):
+        if self.bad & {orjson.loads(document)["n"] for document in batch.documents()}:
+            raise UnfitError("it answered 400")
+        return super().send(batch)
+
+
+@pytest.mark.parametrize("bad", [{0}, {7}, {3, 4, 12}])
+def test_a_request_that_is_refused_as_a_whole_is_sent_without_the_documents_that_it_is_for(deliver, tmp_path, bad):
+    output = Disliking(*bad)
+    counts = deliver(output, list(range(16)), [100, 101])
+    assert sorted(output.taken) == sorted({*range(16), 100, 101} - bad)
+    assert {int(row[0]) for row in rejected(tmp_path)} == bad
+    assert {row[1] for row in rejected(tmp_path)} == {400}
+    assert (counts.delivered, counts.rejected) == (18 - len(bad), len(bad))
+
+
+@pytest.mark.parametrize("count", [1, 2, 500])
+def test_where_everything_is_refused_it_is_not_the_documents(deliver, tmp_path, count):
+    output = Script(*[fails(UnfitError("it answered 400"))] * 100)
+    counts = deliver(output, list(range(count)))
+    assert sorted(output.taken) == list(range(count))
+    assert not (tmp_path / "state.db").exists()
+    assert counts.delivered == count
+
+
+def test_a_refusal_that_was_for_the_moment_rejects_nothing(deliver, tmp_path):
+    refused = fails(UnfitError("it answered 400"))
+    output = Script(refused, lambda numbers: Outcomes(), refused, lambda numbers: Outcomes(), refused)
+    deliver(output, [0, 1, 2, 3])
+    assert sorted(output.taken) == [0, 1, 2, 3]
+    assert not (tmp_path / "state.db").exists()

@@ -376,3 +376,55 @@ def test_a_handshake_that_does_not_come(context, monkeypatch):
     monkeypatch.setattr(server, "_TICK", 0.01)
     with serving(context=context) as running, client(running) as connection:
         assert closed(connection)
+
+
+def send_all(connection, data):
+    with contextlib.suppress(OSError):
+        connection.sendall(data)
+
+
+def test_who_sends_little_is_served_before_those_who_send_much():
+    with serving(bounds=Bounds(queue_bytes=1)) as running, contextlib.ExitStack() as open_now:
+        greedy = [open_now.enter_context(client(running)) for _ in range(40)]
+        flood = window(1000, text=b"x" * 1000)
+        for each in greedy:
+            threading.Thread(target=send_all, args=(each, flood * 2), daemon=True).start()
+        for _ in range(60):  # all of them have been served
+            assert running.take(5)
+        modest = open_now.enter_context(client(running, window(1, text=b"modest")))
+        time.sleep(0.05)  # its bytes are there: what is counted is whom the server chooses then
+        modest.settimeout(5)
+        turns = 0
+        while True:
+            chunk = running.take(5)
+            turns += 1
+            if any(b"modest" in each for each in chunk.events):
+                break
+        assert turns < 10
+
+
+def test_a_bomb_is_inflated_a_little_in_each_turn(monkeypatch):
+    turns = []
+    hand_over = Server._hand_over
+
+    def counted(self, client):
+        before = client.decoder.worked
+        hand_over(self, client)
+        turns.append(client.decoder.worked - before)
+
+    monkeypatch.setattr(Server, "_hand_over", counted)
+    bomb = frames.window([b'{"message":"%b"}' % (b"x" * (8 << 20))], 3)
+    with serving() as running, client(running, bomb):
+        assert len(running.take(10).events[0]) > 8 << 20
+    assert max(turns) <= 1 << 17
+
+
+def test_those_who_wait_and_go_cost_no_memory():
+    """While nothing is taken, a client that connects, sends and goes leaves nothing behind."""
+    with serving(bounds=Bounds(queue_bytes=1, max_connections=4)) as running, client(running, window(2)):
+        eventually(lambda: running.traffic.events == 2)
+        for _ in range(30):
+            with client(running, window(2)) as other:
+                other.shutdown(socket.SHUT_WR)
+        eventually(lambda: running.traffic.accepted == 31)
+        eventually(lambda: len(running._turns) <= 4)

@@ -18,7 +18,7 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from shipper.errors import RefusedError, TooLargeError, UnavailableError
+from shipper.errors import RefusedError, TooLargeError, UnavailableError, UnfitError
 from shipper.outputs import open_output
 from shipper.outputs.batch import Batch, Rejection
 from shipper.settings import from_mapping
@@ -309,12 +309,12 @@ def test_what_is_not_the_answer_of_a_bulk_request(server, connect, body, headers
     ("status", "error", "message"),
     [
         (413, TooLargeError, "larger than the server takes"),
-        (401, RefusedError, "security_exception: missing: check username and password, or api_key"),
+        (401, RefusedError, "security_exception: missing .status 401.: check username and password, or api_key"),
         (403, RefusedError, "needs create_doc and auto_configure on logs-generic-default"),
         (404, RefusedError, "not the address of an Elasticsearch"),
         (405, RefusedError, "not the address of an Elasticsearch"),
-        (400, RefusedError, "security_exception: missing .status 400."),
-        (302, RefusedError, "302"),
+        (400, UnfitError, "security_exception: missing .status 400.: look at what is in front"),
+        (302, RefusedError, "302.*a redirection, which is not followed"),
         (408, UnavailableError, "408"),
         (429, UnavailableError, "429"),
         (500, UnavailableError, "500"),
@@ -328,6 +328,34 @@ def test_a_whole_request_that_failed(server, connect, status, error, message):
         connect(server).send(BATCH)
     assert type(caught.value) is error
     assert len(server.requests) == 1, "the client's own retries are off"
+
+
+def test_a_proxy_without_a_server_behind_it_is_told_from_a_busy_server(server, connect):
+    server.answers((503, b"<html>no upstream</html>", {"content-type": "text/html"}))
+    with pytest.raises(UnavailableError, match="answered 503, and not as Elasticsearch does: look at what is in front"):
+        connect(server).send(BATCH)
+
+
+def test_something_that_speaks_no_http(connect):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet():
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"SSH-2.0-canary\r\n")
+                connection.recv(65536)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        host = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        output = open_output(from_mapping({"inputs": [{"paths": ["/x"]}], "output.elasticsearch.hosts": [host]}))
+        try:
+            with pytest.raises(UnavailableError, match="does not speak HTTP: check the address and the port") as caught:
+                output.send(BATCH)
+        finally:
+            output.close()
+            thread.join()
+    assert "canary" not in str(caught.value)
 
 
 def test_the_next_host_is_tried_when_one_is_dead(server, connect, closed_port):

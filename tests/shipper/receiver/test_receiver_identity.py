@@ -123,3 +123,62 @@ def test_only_so_many_are_remembered(monkeypatch):
 def test_what_json_is_too_small_for():
     event = changed(message=None, log__offset=2**70, odd="\ud800")
     assert len(Identities().of(event, b"x", 1, 1)) == 20
+
+
+def read(offset, second, run="1", message="banner"):
+    return changed(
+        log__file__fingerprint=None,
+        log__offset=offset,
+        message=message,
+        agent__ephemeral_id=run,
+        **{"@timestamp": f"2026-01-02T03:00:{second:02}.000Z"},
+    )
+
+
+def test_the_same_line_in_a_file_that_was_emptied_is_another_event():
+    ids = Identities()
+    first = [given(ids, read(offset, 1)) for offset in (0, 10, 20)]
+    second = [given(ids, read(offset, 30)) for offset in (0, 10, 20)]
+    third = [given(ids, read(offset, 50)) for offset in (0, 10)]
+    assert len({*first, *second, *third}) == 8
+
+
+def test_what_comes_again_has_the_id_of_its_own_generation():
+    ids = Identities()
+    first = [given(ids, read(offset, 1)) for offset in (0, 10, 20)]
+    second = [given(ids, read(offset, 30)) for offset in (0, 10)]
+    assert [given(ids, read(offset, 1), 2) for offset in (10, 20)] == first[1:]
+    assert [given(ids, read(offset, 30), 2) for offset in (0, 10)] == second
+    assert [given(ids, read(offset, 59, run="2"), 3) for offset in (0, 10)] == second, "after a restart of the Beat"
+
+
+def test_a_beat_that_begins_again_reads_no_new_generation():
+    ids = Identities()
+    first = [given(ids, read(offset, 1)) for offset in (0, 10, 20)]
+    assert [given(ids, read(offset, 30, run="2")) for offset in (0, 10, 20)] == first
+
+
+def test_times_that_are_not_quite_in_order_are_no_new_generation():
+    ids = Identities()
+    first = given(ids, read(0, 1))
+    given(ids, read(20, 1))
+    late = changed(log__file__fingerprint=None, log__offset=10, **{"@timestamp": "2026-01-02T03:00:01.400Z"})
+    given(ids, late)
+    assert given(ids, read(0, 1)) == first
+    assert given(Identities(), late) == given(ids, late)
+
+
+@pytest.mark.parametrize("at", [None, 5, "", "x" * 24, "2026-01-02T03:00:30Z"])
+def test_times_that_are_none_tell_nothing(at):
+    ids = Identities()
+    given(ids, read(10, 1))
+    odd = {**read(0, 1), "@timestamp": at}
+    assert given(ids, odd) == given(Identities(), odd)
+
+
+def test_the_files_that_are_remembered_have_an_end(monkeypatch):
+    monkeypatch.setattr("shipper.receiver.generations.FILES", 3)
+    ids = Identities()
+    for inode in range(10):
+        given(ids, changed(log__file__fingerprint=None, log__file__inode=str(inode)))
+    assert len(ids._generations._files) == 3

@@ -83,7 +83,9 @@ def problems(tmp_path):
         ),
         ("inputs: [{paths: /a, multiline.pattern: '[[:nix:]]'}]\n", "[:nix:] is not a class of characters"),
         ("inputs: [{paths: /a, multiline.pattern: '[[]'}]\n", "is ambiguous"),
-        ("inputs: [{paths: /a, multiline.negate: true}]\n", "inputs[0].multiline.pattern: is missing"),
+        ("inputs: [{paths: /a, multiline.negate: true}]\n", "inputs[0].multiline: pattern is missing: give one"),
+        ("inputs: [{paths: /a, multiline.preset: nginx}]\n", "framings: spring-boot, my-example"),
+        ("inputs: [{paths: /a, multiline: {preset: spring-boot, negate: true}}]\n", "preset and negate are both set"),
         (
             "inputs: [{paths: /a, multiline: {type: count, pattern: x}}]\n",
             "multiline.type: must be 'pattern', not 'count'",

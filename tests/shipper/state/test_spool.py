@@ -10,7 +10,8 @@ from small_disk import SmallDisk
 
 from shipper.errors import StateError
 from shipper.state import segments
-from shipper.state.spool import Item, Spool, folder_name, marks_of, undelivered
+from shipper.state.spool import Item, Spool, marks_of
+from shipper.state.spools import folder_name, undelivered
 
 TARGET = "elasticsearch logs-generic-default"
 

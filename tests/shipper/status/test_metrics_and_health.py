@@ -104,7 +104,7 @@ def test_labels_are_escaped(snapshot):
         ({"trouble": "connection refused", "ago": 1}, 200, "degraded", "connection refused"),
         ({"trouble": "connection refused", "ago": TROUBLE + 1}, 503, "failing", "connection refused"),
         ({"state": "the disk is full"}, 503, "failing", "state: the disk is full"),
-        ({"still": STILL + 1}, 503, "failing", "has done nothing for 61 s"),
+        ({"still": STILL + 1}, 503, "failing", "nothing has been done for 61 s"),
         ({"moved": TROUBLE + 1}, 503, "failing", "has taken nothing for 31 s"),
         ({"unreadable": ["/a.log cannot be read"]}, 200, "degraded", "/a.log cannot be read"),
         ({"settings": "a.yml:1: x"}, 200, "degraded", "settings: a.yml:1: x"),
@@ -166,11 +166,27 @@ def test_failures_are_counted_by_a_bounded_number_of_tags():
 
     encoder = Encoder(None, {})
     for n in range(100):
-        encoder._count([f"_failure{n}", "fine"])
-    encoder._count(["fine"])
+        encoder.counts.count([f"_failure{n}", "fine"])
+    encoder.counts.count(["fine"])
     assert encoder.counts.unparsed == 100
     assert len(encoder.counts.failures) == TAGS + 1
     assert encoder.counts.failures["other"] == 100 - TAGS
     total = Encodings(failures={"_failure0": 1})
     add(total, encoder.counts)
     assert total.failures["_failure0"] == 2
+
+
+def test_the_rejects_that_are_kept_are_counted(tmp_path, monkeypatch):
+    from shipper.state.rejects import Rejects  # noqa: PLC0415 - only here
+
+    path = tmp_path / "state.db"
+    metrics = Metrics(lambda: Snapshot(time.monotonic()), path)
+    assert b"shipper_rejects" not in metrics.page().body, "there is no database yet"
+    kept = Rejects(path)
+    kept.add("es", [("a" * 20, 400, "why", b"{}"), ("b" * 20, 400, "why", b"{}")])
+    kept.close()
+    assert b"shipper_rejects" not in metrics.page().body, "not counted again for each request"
+    monkeypatch.setattr("shipper.status.metrics.COUNTED", 0.0)
+    text = metrics.page().body.decode()
+    assert "\nshipper_rejects 2.0\n" in text
+    assert "\nshipper_rejects_bytes 10.0\n" in text
