@@ -16,20 +16,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from parser.errors import ParserError
 from parser.watchdog import Watchdog
 from shipper.delivery.builder import Builder
 from shipper.delivery.ledger import Ledger
 from shipper.delivery.queue import open_queue
-from shipper.delivery.retry import Backoff
-from shipper.delivery.sender import Deliveries, Sender
-from shipper.errors import SettingsError, ShipperError, StateError
+from shipper.delivery.sender import Deliveries
+from shipper.errors import ShipperError, StateError
 from shipper.handover import Plan, adopt, plan, rearrange, stray
 from shipper.inputs import Input
-from shipper.outputs import open_output
 from shipper.outputs.target import target
 from shipper.progress import Progress, Snapshot, add
-from shipper.settings import ElasticsearchOutputSettings, LogstashOutputSettings
+from shipper.reloading import Reloading, same_way
+from shipper.sending import Senders
 from shipper.settings.redaction import redacted
 from shipper.state.lock import Lock
 from shipper.state.recovery import recover
@@ -84,13 +82,8 @@ class Agent:
         self._watch = watch
         self._pulse = pulse
         self._observer = observer
-        self._loader = loader
-        self._reloaded = reloaded
-        self._reload_asked = self._ended = False
-        self._staged: Plan | None = None
-        self._successor: Plan | None = None
-        self._refused = ""
-        self._reloads = 0
+        self._reloading = Reloading(loader, reloaded)
+        self._ended = False
         self._past = Deliveries()
         self._hinted = threading.Event()
         self._folders: Watch | None = None
@@ -123,9 +116,8 @@ class Agent:
             self._inputs: list[Input] = []
             parts.callback(self._close_inputs)
             self._inputs += [Input(settings, own, pipeline, self._registry) for own, pipeline in made.inputs]
-            self._senders: list[Sender] = []
+            self._senders = Senders(settings, self._queue)
             parts.callback(self._close_senders)
-            self._senders += [self._sender() for _ in range(_workers(settings))]
             self._parts = parts.pop_all()
 
     def __enter__(self) -> Self:
@@ -137,7 +129,7 @@ class Agent:
 
     def reload(self) -> None:
         """Go on with the settings that ``loader`` gives; those that run go on where it finds a mistake. Only a flag, as ``stop``."""
-        self._reload_asked = True
+        self._reloading.asked = True
 
     def stop(self) -> None:
         """Read nothing more, deliver what is read, end. It is heard within ``POLL``.
@@ -148,19 +140,22 @@ class Agent:
 
     def check(self) -> None:
         """Look whether the output can be used. Raises ``OutputError``."""
-        self._senders[0].check()
+        self._senders.check()
 
     def progress(self) -> Progress:
         """Where the agent stands now."""
         progress = Progress()
-        for each, harvester in self._harvesters():
+        for _, harvester in self._harvesters():
             progress.files += 1
             progress.read += harvester.reader.end
             progress.size += harvester.size()
-            del each
         for each in self._inputs:
+            files, size = each.harvest.at_their_ends()
+            progress.files += files
+            progress.read += size
+            progress.size += size
             add(progress.events, each.encoder.counts)
-        for counts in (self._past, *(sender.counts for sender in self._senders)):
+        for counts in (self._past, self._senders.counts()):
             add(progress.documents, counts)
         return progress
 
@@ -198,18 +193,17 @@ class Agent:
                 self._folders = Watch(self._hinted.set)
                 running.callback(self._folders.close)
             while True:
-                for sender in self._senders:
-                    sender.start()
+                self._senders.start()
                 complete = self._work(once=once)
-                if self._successor is None or self._ended:
+                if self._reloading.successor is None or self._ended:
                     return complete
-                self._switch(self._successor)
+                self._switch(self._reloading.successor)
 
     def _work(self, *, once: bool) -> bool:
         """Read and deliver, until stopped or, ``once``, through; whether all that was read is settled."""
         while not self._stopping:
-            if self._staged:
-                self._apply(self._staged)
+            if self._reloading.staged:
+                self._apply(self._reloading.staged)
             self._scan(once=once)
             if self._read() or (not self._stopping and self._flush(once=once)):
                 self._tick()
@@ -313,13 +307,25 @@ class Agent:
             if harvester.successor is not None:
                 block = each.harvest.end_of(harvester, waited=waited)
                 progress |= harvester.successor is None
-            # Half of a line that can be read further is no event, however long the output kept us from it.
-            elif harvester.reader.pending and (waited or harvester.given_up) and harvester.at_end():
-                block = harvester.flush(self._registry, lines=not (once or harvester.final))
+            elif harvester.reader.pending and (waited or harvester.given_up):
+                block = self._end_of(harvester, once=once)
             if block is not None:
                 progress = True
                 self._ship(each, harvester, block)
         return progress
+
+    def _end_of(self, harvester: Harvester, *, once: bool) -> Block | None:
+        """What is left of a file as an event, where there is no more to come."""
+        if harvester.truncated and not (harvester.given_up or once):
+            return None  # the next look may find a copy of it that goes on
+        try:
+            # Half of a line that can be read further is no event, however long the output kept us from it.
+            if not harvester.at_end():
+                return None
+        except OSError as error:
+            harvester.troubled(f"cannot be looked at: {error.strerror}")
+            return None
+        return harvester.flush(self._registry, lines=not (once or harvester.final))
 
     def _ship(self, each: Input, harvester: Harvester, block: Block) -> None:
         """Encode a block and add it to the batch that is being made."""
@@ -359,8 +365,7 @@ class Agent:
             self._tick()
             if self._ledger.wait(0):
                 time.sleep(0.05)  # what is on disk only is still to be delivered
-        for sender in self._senders:
-            sender.stop()
+        self._senders.stop()
         self._checkpoint()
         for each in self._inputs:
             self._unsaved.update({entry.file: entry for entry in each.harvest.at_rest()})
@@ -370,10 +375,11 @@ class Agent:
 
     def _stuck(self) -> bool:
         """Whether a stopped or one-shot run has waited for its output for longer than there is patience for."""
-        settled = sum(sender.counts.delivered + sender.counts.rejected for sender in self._senders)
+        counts = self._senders.counts()
+        settled = counts.delivered + counts.rejected
         if settled != self._moved[0] or not (self._waited_for or self._stopping):
             self._moved = (settled, time.monotonic())
-        patience = min(self._patience, HANDOVER) if self._successor and not self._ended else self._patience
+        patience = min(self._patience, HANDOVER) if self._reloading.successor and not self._ended else self._patience
         return time.monotonic() - self._moved[1] > patience
 
     def _tick(self) -> None:
@@ -383,14 +389,12 @@ class Agent:
         self._next_tick = now + 0.1
         if self._pulse:
             self._pulse()
-        for sender in self._senders:
-            if sender.failure:
-                raise sender.failure
+        self._senders.supervise()
         if now >= self._next_checkpoint:
             self._next_checkpoint = now + CHECKPOINT
             self._checkpoint()
-        if self._reload_asked and not self._stopping:
-            self._reload()
+        if self._reloading.asked and not self._stopping:
+            self._take_over()
         if self._watch:
             self._watch(self.progress())
         if self._observer and self._observer.due(now):
@@ -399,9 +403,9 @@ class Agent:
     def _observe(self, observer: Observer) -> None:
         """Let those who watch from outside know where the agent stands."""
         snapshot = Snapshot(time.monotonic(), output=self._settings.output.kind, state=self._trouble)
-        for counts in (self._past, *(sender.counts for sender in self._senders)):
+        for counts in (self._past, self._senders.counts()):
             add(snapshot.documents, counts)
-        snapshot.settings, snapshot.reloads = self._refused, self._reloads
+        snapshot.settings, snapshot.reloads = self._reloading.refused, self._reloading.count
         snapshot.trouble = redacted(snapshot.documents.trouble, self._settings.secrets)
         depth = self._queue.depth()
         snapshot.queue_bytes, snapshot.queue_limit = depth.bytes, depth.limit
@@ -438,124 +442,53 @@ class Agent:
 
     def _close_senders(self) -> None:
         self._queue.close()
-        for sender in self._senders:
-            sender.stop()
-        deadline = time.monotonic() + 5.0
-        for sender in self._senders:
-            sender.close(max(0.0, deadline - time.monotonic()))
-            self._keep_counts(sender)
-
-    def _keep_counts(self, sender: Sender) -> None:
-        sender.counts.trouble = ""
-        add(self._past, sender.counts)
-        sender.counts = Deliveries()
+        add(self._past, self._senders.close())
 
     # --- other settings ------------------------------------------------------------------------------------------
 
-    def _reload(self) -> None:
+    def _take_over(self) -> None:
         """Read the settings again. What can go on goes on; another target, or another queue, needs a new beginning."""
-        self._reload_asked = False
-        if self._loader is None:
+        new = self._reloading.read(self._settings)
+        if new is None:
             return
-        try:
-            new = plan(self._loader())
-            if new.settings.path_data != self._settings.path_data:
-                raise SettingsError(f"path.data: {new.settings.path_data} is another folder: that needs a restart")
-        except (ShipperError, ParserError, OSError) as error:
-            self._refuse(error)
-            self._tell(self._settings)
-            return
-        self._refused = ""
-        if _same_way(self._settings, new.settings):
-            self._renew(new.settings)
-            self._staged = new
+        if same_way(self._settings, new.settings):
+            self._settings = new.settings
+            self._senders.renew(new.settings)
+            self._reloading.staged = new
         else:
             log.info("reload: what was read goes to the output there was, then the new one begins")
             self._moved = (self._moved[0], time.monotonic())
-            self._successor = new
+            self._reloading.successor = new
             self._stopping = True
-
-    def _renew(self, settings: Settings) -> None:
-        """Other hosts, credentials, certificates, numbers of workers for the same target: at once, also while it is down."""
-        self._settings = settings
-        if settings.output.kind not in {"elasticsearch", "logstash"}:
-            return
-        workers = _workers(settings)
-        for sender in self._senders[:workers]:
-            sender.renew(open_output(settings), self._backoff())
-        for sender in self._senders[workers:]:
-            sender.retire()
-        more = [self._sender() for _ in range(workers - len(self._senders))]
-        for sender in more:
-            sender.start()
-        self._senders += more
 
     def _apply(self, staged: Plan) -> None:
         """Other inputs and pipelines, between two rounds of reading."""
-        self._staged = None
+        self._reloading.staged = None
         self._watchdog.seconds = staged.event_limit or self._watchdog.seconds
         self._inputs = rearrange(self._inputs, staged, self._registry)
         self._next_folders = 0.0
-        self._in_use(staged.settings)
+        self._reloading.taken_over(staged.settings)
 
     def _switch(self, successor: Plan) -> None:
         """Begin anew, with another target or queue. Open files that no look would find again are taken along."""
-        before = Plan(self._settings, [(each.settings, None) for each in self._inputs if not each.removed])
+        before = self._settings
         taken = stray(self._inputs)
         self._parts.close()
         self._ledger = Ledger()
         self._unsaved.clear()
         self._batch = Builder()
         self._stopping = self._gave_up = False
-        self._successor = None
+        self._reloading.successor = self._reloading.staged = None
         try:
             self._open(successor)
         except ShipperError as error:
-            self._refuse(error)
-            self._open(plan(before.settings))
+            self._reloading.refuse(error)
+            self._open(plan(before))
         self._watchdog.seconds = successor.event_limit or self._watchdog.seconds
         adopt(taken, self._inputs)
         self._next_folders = 0.0
         self._moved = (0, time.monotonic())
-        if self._refused:
-            self._tell(self._settings)
+        if self._reloading.refused:
+            self._reloading.tell(self._settings)
         else:
-            self._in_use(successor.settings)
-
-    def _refuse(self, error: Exception) -> None:
-        lines = str(error).splitlines()
-        self._refused = lines[0]
-        for line in lines:
-            log.error("reload: %s", line)
-        log.error("reload: the settings that were in use before go on")
-
-    def _in_use(self, settings: Settings) -> None:
-        self._reloads += 1
-        log.info("reload: the new settings are in use")
-        self._tell(settings)
-
-    def _tell(self, settings: Settings) -> None:
-        if self._reloaded:
-            self._reloaded(settings)
-
-    # --- putting together ----------------------------------------------------------------------------------------
-
-    def _sender(self) -> Sender:
-        output = open_output(self._settings)
-        return Sender(output, self._queue, self._settings.path_data / "state.db", self._backoff())
-
-    def _backoff(self) -> Backoff:
-        settings = self._settings.output
-        if isinstance(settings, ElasticsearchOutputSettings | LogstashOutputSettings):
-            return Backoff(settings.backoff.init, settings.backoff.max)
-        return Backoff()
-
-
-def _workers(settings: Settings) -> int:
-    return getattr(settings.output, "worker", 1)
-
-
-def _same_way(before: Settings, after: Settings) -> bool:
-    """Whether what is on its way can go on: to the same target, through the same queue."""
-    queues = [(each.queue_max_bytes, each.queue_disk, each.spool_path) for each in (before, after)]
-    return target(before) == target(after) and queues[0] == queues[1]
+            self._reloading.taken_over(successor.settings)

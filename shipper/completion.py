@@ -101,7 +101,7 @@ def _delete(each: Input, file: Found, entry: Entry) -> bool:
     log.info("%s is deleted: all of it is delivered", file.shown)
     each.deleted += 1
     harvester = each.harvest.harvester(entry.file)
-    if harvester is not None and not harvester.closed:
+    if content.packed or (harvester is not None and not harvester.closed):
         os.close(descriptor)
     else:
         each.harvest.adopt(file.shown, descriptor)

@@ -73,6 +73,8 @@ class Stray(NamedTuple):
     settings: InputSettings
     """Of the input that had it."""
     path: str
+    node: tuple[int, int]
+    """Its device and inode."""
     descriptor: int
 
 
@@ -86,7 +88,8 @@ def stray(inputs: Iterable[Input]) -> list[Stray]:
             elif not harvester.closed and not _is_in_place(harvester):
                 with contextlib.suppress(OSError):
                     descriptor = os.dup(harvester.reader.content.descriptor)
-                    found.append(Stray(each.settings, harvester.path, descriptor))
+                    node = (harvester.entry.device, harvester.entry.inode)
+                    found.append(Stray(each.settings, harvester.path, node, descriptor))
     return found
 
 
@@ -97,10 +100,8 @@ def adopt(strays: list[Stray], inputs: list[Input]) -> None:
     for one in strays:
         pairs = match([one.settings], [each.settings for each in inputs])
         heir = next((each for each, at in zip(inputs, pairs, strict=True) if at is not None), None)
-        status = os.fstat(one.descriptor)
-        node = (status.st_dev, status.st_ino)
         known = {(h.entry.device, h.entry.inode) for each in inputs for h in each.harvest.held()}
-        if heir is None or node in known:
+        if heir is None or one.node in known:
             os.close(one.descriptor)
         else:
             heir.harvest.adopt(one.path, one.descriptor)

@@ -13,6 +13,7 @@ from shipper.delivery.encoder import Encoder
 from shipper.files.discovery import Discovery
 from shipper.files.harvest import Harvest
 from shipper.files.limits import open_files
+from shipper.files.options import Options
 from shipper.settings import ElasticsearchOutputSettings, LogstashOutputSettings
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ class Input:
         """Files that were complete, and ``on_complete`` wants that."""
         self.undeletable: dict[str, int] = {}
         """Those that could not be deleted, with the system's error number."""
-        self.harvest = Harvest(
-            Discovery(own.paths, own.exclude_files), registry, _framer(own), **_harvest_options(settings, own)
-        )
+        self.harvest = Harvest(Discovery(own.paths, own.exclude_files), registry, _options(settings, own))
         self.encoder = _encoder(settings, own, pipeline)
         self.flush_after = _flush_after(own)
         self.next_scan = 0.0
@@ -50,7 +49,7 @@ class Input:
         counts = self.encoder.counts
         self.settings = own
         self.removed = False
-        self.harvest.configure(Discovery(own.paths, own.exclude_files), _framer(own), **_harvest_options(settings, own))
+        self.harvest.configure(Discovery(own.paths, own.exclude_files), _options(settings, own))
         self.encoder = _encoder(settings, own, pipeline)
         self.encoder.counts = counts
         self.flush_after = _flush_after(own)
@@ -59,7 +58,7 @@ class Input:
     def remove(self, settings: Settings) -> None:
         """Look for no more files."""
         self.removed = True
-        self.harvest.configure(Discovery(()), _framer(self.settings), **_harvest_options(settings, self.settings))
+        self.harvest.configure(Discovery(()), _options(settings, self.settings))
 
 
 def _encoder(settings: Settings, own: InputSettings, pipeline: Pipeline | None) -> Encoder:
@@ -71,15 +70,16 @@ def _flush_after(own: InputSettings) -> float:
     return own.multiline.timeout if own.multiline else 5.0
 
 
-def _harvest_options(settings: Settings, own: InputSettings) -> dict[str, Any]:
-    return {
-        "host_id": settings.host_id or host.machine_id(),
-        "limit": own.message_max_bytes,
-        "close_inactive": own.close_inactive,
-        "close_removed": own.close_removed,
-        "clean_inactive": own.clean_inactive,
-        "open_files": own.harvester_limit or open_files(len(settings.inputs)),
-    }
+def _options(settings: Settings, own: InputSettings) -> Options:
+    return Options(
+        framer=_framer(own),
+        host_id=settings.host_id or host.machine_id(),
+        limit=own.message_max_bytes,
+        close_inactive=own.close_inactive,
+        close_removed=own.close_removed,
+        clean_inactive=own.clean_inactive,
+        open_files=own.harvester_limit or open_files(len(settings.inputs)),
+    )
 
 
 def pipeline_of(settings: InputSettings | ReceiveSettings) -> Pipeline | None:
@@ -94,6 +94,8 @@ def _framer(settings: InputSettings) -> Framer:
     multiline = settings.multiline
     if multiline is None:
         return PRESETS.get(settings.pipeline or "", DEFAULT)
+    if multiline.pattern is None:
+        return PRESETS[multiline.preset or ""]
     return framer(
         multiline.pattern,
         negate=multiline.negate,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.files.content import Archive
 
@@ -27,26 +27,33 @@ STALE = 300.0
 _Node = tuple[int, int]
 
 
+class _Offer(NamedTuple):
+    file: Found
+    archive: Archive | None
+    """The archive, where it is open already."""
+
+
 class Archives:
     """Those of one input."""
 
     def __init__(self) -> None:
-        self._queue: dict[_Node, Found] = {}
-        self._current: tuple[Found, Archive] | None = None
+        self._queue: dict[_Node, _Offer] = {}
+        self._current: tuple[_Offer, Archive] | None = None
         self._incomplete: dict[_Node, tuple[int, int]] = {}
         self._reasons: dict[_Node, tuple[str, str]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._queue or self._current)
 
-    def offer(self, file: Found) -> None:
-        """An archive that has come, or has changed."""
-        self._queue[file.device, file.inode] = file
+    def offer(self, file: Found, archive: Archive | None = None) -> None:
+        """An archive that has come, or has changed. One that is given open already is not waited for: no look would find it."""
+        self._queue[file.device, file.inode] = _Offer(file, archive)
 
     def waits(self, node: _Node, looked: tuple[int, int]) -> bool:
         """Whether an archive with this size and time of writing is looked at already, or not complete."""
-        for file in (*([self._current[0]] if self._current else ()), *filter(None, (self._queue.get(node),))):
-            if (file.device, file.inode) == node and (file.size, file.modified) == looked:
+        current, queued = self._current, self._queue.get(node)
+        for offer in (current[0] if current else None, queued):
+            if offer is not None and offer.file[1:] == (*node, *looked):
                 return True
         if self._incomplete.get(node) == looked and time.time() - looked[1] / 1e9 < STALE:
             return True
@@ -59,9 +66,14 @@ class Archives:
             if self._current is None:
                 if not self._queue:
                     return None
-                file = self._queue.pop(next(iter(self._queue)))
-                self._current = file, Archive(os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
-            file, archive = self._current
+                offer = self._queue.pop(next(iter(self._queue)))
+                file = offer.file
+                self._current = (
+                    offer,
+                    offer.archive or Archive(os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)),
+                )
+            offer, archive = self._current
+            file = offer.file
             if not archive.verify(SLICE):
                 return file, None
             status = os.fstat(archive.descriptor)
@@ -74,29 +86,38 @@ class Archives:
         if (status.st_dev, status.st_ino) != node or looked != (file.size, file.modified):
             self._end()  # it is another, or has grown meanwhile: the next scan offers it again
             return file, None
-        if archive.state == "cut off" and time.time() - status.st_mtime < STALE:
+        if archive.state == "cut off" and time.time() - status.st_mtime < STALE and offer.archive is None:
             self._incomplete[node] = looked
-            self._say(file, "is packed with gzip and not complete: it is read once it is")
+            self._say(file, "is packed with gzip and not complete: nothing of it is read before it is")
             self._end()
             return file, None
         if archive.state == "complete":
             self._reasons.pop(node, None)
         else:
             what = "ends too soon" if archive.state == "cut off" else "is damaged"
-            self._say(file, f"is packed with gzip and {what}: only its first {archive.size()} bytes can be unpacked")
+            left = f"only its first {archive.size()} bytes can be unpacked, they are shipped; the rest cannot be read"
+            self._say(file, f"is packed with gzip and {what}: {left}")
         self._current = None
         return file, archive
 
-    def keep(self, present: set[_Node]) -> dict[str, str]:
-        """What is wrong with those that are still there, by path; the others are forgotten."""
-        for known in (self._queue, self._incomplete, self._reasons):
+    def keep(self, present: set[_Node]) -> None:
+        """Forget those that are gone."""
+        for node in [node for node, offer in self._queue.items() if offer.archive is None and node not in present]:
+            del self._queue[node]
+        for known in (self._incomplete, self._reasons):
             for node in known.keys() - present:
                 del known[node]
+
+    def troubles(self) -> dict[str, str]:
+        """What is wrong with archives, by path."""
         return dict(self._reasons.values())
 
     def close(self) -> None:
         """Leave off."""
         self._end()
+        for offer in self._queue.values():
+            if offer.archive is not None:
+                offer.archive.close()
         self._queue.clear()
 
     def _end(self) -> None:

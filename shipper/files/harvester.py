@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TRAIL = 256
+"""Blocks for which is remembered what stood before their ends: a copy that ends behind one of them is recognised by it."""
+
 
 class Harvester:
     """A file that is open, or was until all that could be read of it was read (``closed``)."""
@@ -52,6 +55,7 @@ class Harvester:
         self.joined: Join | None = None
         """The event at the end of this file that goes on in the next, where that has to be acknowledged in both."""
         self._marks: deque[tuple[int, bytes]] = deque()
+        self._trail: deque[tuple[int, bytes]] = deque(maxlen=TRAIL)
         self._begin()
 
     def _begin(self) -> None:
@@ -146,7 +150,9 @@ class Harvester:
             own = (self._before + bytes(min(gap, TAIL)) + own) if gap else self._before + own
         self._before = own[-TAIL:]
         self._marked = block.end
-        self._marks.append((block.end, digest(self._before)))
+        mark = (block.end, digest(self._before))
+        self._marks.append(mark)
+        self._trail.append(mark)
 
     # --- whether it still is what it was --------------------------------------------------------------------------
 
@@ -173,10 +179,13 @@ class Harvester:
         return not self.closed and not self._same(self.reader.end)
 
     def size(self) -> int:
-        """How many bytes the content has; of one that was truncated or closed, as many as were read."""
+        """How many bytes the content has, as far as that can be told; of one that was truncated or closed, as many as were read."""
         if self.truncated or self.closed:
             return self.reader.end
-        return max(self.reader.content.size(), self.reader.end)
+        try:
+            return max(self.reader.content.size(), self.reader.end)
+        except OSError:  # the mount is gone, for example: the next read says so
+            return max(self.seen_size, self.reader.end)
 
     def at_end(self) -> bool:
         """Whether everything is read that the file has, or ever will have."""
@@ -214,14 +223,26 @@ class Harvester:
             and content.read(len(last), end - len(last)) == last
         )
 
+    def covers(self, content: Content) -> bool:
+        """Whether other content is less than was read of this, and its beginning: as far as that is remembered.
+
+        Raises ``OSError``.
+        """
+        size = content.size()
+        if not 0 < size < self.reader.end or content.read(len(self._head), 0) != self._head[:size]:
+            return False
+        known = (mark for mark in reversed(self._trail) if mark[0] <= size)
+        offset, tail = next(known, (0, b""))
+        return digest(tail_of(content, offset)) == tail if offset else size <= len(self._head)
+
     def continue_with(self, path: str, content: Content) -> None:
         """Go on with a copy, or an archive, of what was read. It takes the ``content`` over."""
+        status = os.fstat(content.descriptor)
         if not self.closed:
             self.reader.content.close()
         self.path = path
         self.reader.content = content
         self.truncated = self.given_up = self.final = self.closed = False
-        status = os.fstat(content.descriptor)
         self._packed = (status.st_size, status.st_mtime_ns)
         self._looked = (-1, -1)
         self.removed_since = None

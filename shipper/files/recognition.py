@@ -5,7 +5,7 @@ A file *is* an entry's where it has the entry's fingerprint and
 - is under the entry's inode, with the entry's birth where that is known (another birth is another file, whatever it holds);
 - or is elsewhere, the entry's own place is empty or holds other content, and chance is ruled out: more than two kilobytes
   of it are acknowledged and its last lines are not all alike; or less, and the name is a rotated one of the entry's
-  (``app.log`` → ``app.log.1``, ``app-2026-11-23.0.log.gz``).
+  (``app.log`` → ``app.log.1``, ``app-2026-11-23.0.log.gz``; not the way back).
 
 A file is a *copy* of an entry's that is still in its place (``copytruncate`` before it truncates, ``gzip`` before it deletes)
 where all it holds stands at the beginning of that file too, its name is a rotated one, and it was born later.
@@ -19,15 +19,19 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from shipper.files.content import content_of
+from shipper.files.birth import born
+from shipper.files.content import MAGIC, Plain, content_of
 from shipper.files.harvester import fingerprint
-from shipper.files.identity import PREFIX, TAIL, tail_of
+from shipper.files.identity import PREFIX, TAIL, first_line_key, tail_of
 
 if TYPE_CHECKING:
     from shipper.files.content import Content
     from shipper.files.discovery import Found
     from shipper.state.registry import Entry
 
+EARLY = "too early to tell"
+HOLE = 64 * 1024
+"""Bytes behind a hole at a file's beginning in which its text has to begin."""
 NOT_TEXT = 0.3
 """The share of control characters from which on a file's beginning is no text."""
 _CONTROL = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
@@ -44,6 +48,23 @@ class Candidate(NamedTuple):
     """The first bytes of its content, at most 1 KiB."""
     key: bytes
     born: int
+
+
+def candidate(file: Found, content: Content, *, partial: bool) -> Candidate | str:
+    """What a file is recognised by, or why it cannot be read; ``EARLY`` where more must come to tell. Raises ``OSError``.
+
+    ``partial``: its first line need not be complete.
+    """
+    head = content.read(PREFIX, 0)
+    if isinstance(content, Plain) and head.startswith(b"\0"):
+        text = content.read(HOLE, content.data_from(0)).lstrip(b"\0")[:PREFIX]
+        if not text:
+            return EARLY  # nothing but a hole
+        if reason := why_not(text):
+            return reason
+    if not head or not (partial or content.packed or b"\n" in head or len(head) == PREFIX):
+        return EARLY
+    return why_not(head) or Candidate(file, content, head, first_line_key(head), born(content.descriptor))
 
 
 def is_same(entry: Entry, content: Content, born: int) -> bool:
@@ -63,7 +84,9 @@ def displaced(entry: Entry) -> bool:
         return True
     except OSError:
         return False
-    return (status.st_dev, status.st_ino) != (entry.device, entry.inode)
+    if (status.st_dev, status.st_ino) != (entry.device, entry.inode):
+        return True
+    return status.st_size < entry.offset and not _is_archive(entry.path)  # truncated
 
 
 def is_moved(entry: Entry, candidate: Candidate) -> bool:
@@ -73,9 +96,12 @@ def is_moved(entry: Entry, candidate: Candidate) -> bool:
         return False
     if entry.born and (entry.born, entry.inode) == (candidate.born, candidate.file.inode):
         return True  # the same file system under another device number
-    if not _distinct(tail_of(content, known.offset or known.prefix_length), whole=known.offset <= TAIL):
+    alike = related(entry.path, candidate.file.shown)
+    if alike and entry.size == content.size() and candidate.file.modified in _kept(entry.modified):
+        return True  # it was read to its end, and a tool that keeps times has moved it: no chance, whatever it holds
+    if not distinct(content, known.offset or known.prefix_length):
         return False
-    return known.offset > PREFIX + TAIL or related(entry.path, candidate.file.shown)
+    return known.offset > PREFIX + TAIL or _is_rotated(entry.path, candidate.file.shown)
 
 
 def is_copy(entry: Entry, candidate: Candidate) -> bool | None:
@@ -83,9 +109,9 @@ def is_copy(entry: Entry, candidate: Candidate) -> bool | None:
 
     Raises ``OSError``.
     """
-    if not related(entry.path, candidate.file.shown):
+    if not _is_rotated(entry.path, candidate.file.shown):
         return False
-    if entry.born and (candidate.born <= entry.born or candidate.file.modified < entry.born - 10**9):
+    if entry.born and not is_later(entry, candidate):
         return False  # what was there first is no copy
     content, size = candidate.content, candidate.content.size()
     descriptor = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -99,15 +125,39 @@ def is_copy(entry: Entry, candidate: Candidate) -> bool | None:
             or tail_of(original, size) != tail_of(content, size)
         ):
             return False
-        return True if _distinct(tail_of(content, size), whole=size <= TAIL) and entry.born else None
+        return True if distinct(content, size) and entry.born else None
     finally:
         os.close(descriptor)
+
+
+def is_later(entry: Entry, candidate: Candidate) -> bool:
+    """Whether a file was born after an entry's, and written to since, as a copy of it is."""
+    return 0 < entry.born < candidate.born and candidate.file.modified >= entry.born - 10**9
 
 
 def related(known: str, name: str) -> bool:
     """Whether one is a rotated name of the other: they differ in numbers, dates and ``.gz`` only."""
     known, name = os.path.basename(known), os.path.basename(name)
     return known != name and _family(known) == _family(name)
+
+
+def _is_rotated(known: str, name: str) -> bool:
+    """Whether a name is a rotated one of the other, not the other way round: a new log may begin as the one before did."""
+    return related(known, name) and _rotations(name) > _rotations(known)
+
+
+def _rotations(name: str) -> int:
+    name = os.path.basename(name)
+    parts = _NUMBERS.split(name.removesuffix(".gz"))
+    return sum(bool(_COUNTED.fullmatch(part)) for part in parts) + name.endswith(".gz")
+
+
+def _is_archive(path: str) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return True
 
 
 def why_not(head: bytes) -> str | None:
@@ -125,7 +175,12 @@ def _family(name: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part and not _COUNTED.fullmatch(part))
 
 
-def _distinct(data: bytes, *, whole: bool) -> bool:
-    """Whether there are lines, and no two are alike; the first may be cut unless ``whole``."""
-    lines = data.splitlines()[0 if whole else 1 :]
+def distinct(content: Content, end: int) -> bool:
+    """Whether there are lines in the last kilobyte before ``end``, and no two are alike. Raises ``OSError``."""
+    lines = tail_of(content, end).splitlines()[0 if end <= TAIL else 1 :]  # the first may be cut
     return bool(lines) and len(lines) == len(set(lines))
+
+
+def _kept(modified: int) -> tuple[int, ...]:
+    """What a tool makes of a time in nanoseconds that it keeps: some have microseconds, or whole seconds."""
+    return modified, modified - modified % 1_000, modified - modified % 1_000_000_000

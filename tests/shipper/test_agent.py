@@ -178,7 +178,7 @@ class Down(Output):
 @pytest.fixture
 def down(monkeypatch):
     output = Down()
-    monkeypatch.setattr("shipper.agent.open_output", lambda settings: output)
+    monkeypatch.setattr("shipper.sending.open_output", lambda settings: output)
     return output
 
 
@@ -233,9 +233,9 @@ def test_an_idle_file_is_closed_only_when_the_registry_has_its_end(settings, log
     (logs / "a.log").write_text("one\n")
     with following(settings(input={"close_inactive": "100ms", "scan_frequency": "100ms"})) as agent:
         wait_for(lambda: agent.progress().documents.trouble)
-        assert agent.progress().files == 1
+        assert len(agent._inputs[0].harvest.harvesters) == 1
         down.up.set()
-        wait_for(lambda: agent.progress().files == 0)
+        wait_for(lambda: len(agent._inputs[0].harvest.harvesters) == 0)
         [entry] = agent._registry.entries()
         assert entry.offset == 4
 

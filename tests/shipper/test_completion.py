@@ -105,7 +105,7 @@ def test_nothing_is_deleted_that_the_output_has_not(settings, logs, monkeypatch)
             del batch
             raise UnavailableError("down")
 
-    monkeypatch.setattr("shipper.agent.open_output", lambda settings: Down())
+    monkeypatch.setattr("shipper.sending.open_output", lambda settings: Down())
     (logs / "a.log").write_text("one\n")
     assert not ship(settings(), patience=0.1)
     assert not ship(settings(**{"queue.disk.max_size": "1MiB"}), patience=3)  # durable, but with the spool only

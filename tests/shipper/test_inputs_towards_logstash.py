@@ -4,10 +4,11 @@ import orjson
 import pytest
 
 from parser import Pipeline
+from parser.multiline import PRESETS
 from shipper import host
 from shipper.delivery.encoder import Encoder
 from shipper.files.reader import Block
-from shipper.inputs import _fields, parsed_metadata
+from shipper.inputs import _fields, _framer, parsed_metadata
 from shipper.outputs.logstash import METADATA
 from shipper.settings import from_mapping
 
@@ -40,3 +41,9 @@ def test_the_agent_has_an_id_that_is_not_the_machines():
     assert one["type"] == "elk-shipper"
     assert len(one["id"]) == 36
     assert host.machine_id() not in one["id"]
+
+
+def test_lines_that_logstash_parses_are_joined_as_its_pipeline_wants_them():
+    made = from_mapping({"inputs": [{"paths": ["/x"], "multiline": {"preset": "spring-boot"}}]})
+    assert made.inputs[0].pipeline is None
+    assert _framer(made.inputs[0]) is PRESETS["spring-boot"]

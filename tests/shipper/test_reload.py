@@ -11,7 +11,7 @@ import pytest
 from shipper import agent as module
 from shipper.agent import Agent
 from shipper.errors import SettingsError, UnavailableError
-from shipper.handover import match
+from shipper.handover import match, plan
 from shipper.outputs.base import Output
 from shipper.outputs.batch import Outcomes
 from shipper.settings import InputSettings, from_mapping
@@ -59,7 +59,7 @@ def stands(monkeypatch):
         opened.append(Stand(host, taken.setdefault(settings.output.target, []), up=up))
         return opened[-1]
 
-    monkeypatch.setattr(module, "open_output", make)
+    monkeypatch.setattr("shipper.sending.open_output", make)
     monkeypatch.setattr(module, "HANDOVER", 0.3)
     make.ups, make.taken, make.opened = ups, taken, opened
     return make
@@ -201,10 +201,10 @@ def test_what_was_rotated_away_or_deleted_in_an_outage_is_shipped_after_a_reload
         wait_for(lambda: it.agent.progress().documents.trouble)
         (logs / "renamed.log").rename(logs / "renamed.1")
         (logs / "deleted.log").unlink()
-        it.agent._staged = None
+        it.agent._reloading.staged = None
         it.next = settings({"paths": [f"{logs}/*.log"], "tags": ["new"]}, {"paths": [f"{logs}/other"]})
         it.agent.reload()
-        wait_for(lambda: it.agent._staged)
+        wait_for(lambda: it.agent._reloading.staged)
         assert not it.told, "reading waits for room in the queue"
         up(stands)
         wait_for(lambda: len(stands.taken.get("logs-x", ())) == 1500)
@@ -343,11 +343,20 @@ def test_a_stop_during_the_change_of_targets_is_a_stop(settings, logs, stands, m
         wait_for(lambda: it.agent.progress().documents.trouble)
         it.next = settings(index="two")
         it.agent.reload()
-        wait_for(lambda: it.agent._successor)
+        wait_for(lambda: it.agent._reloading.successor)
         it.agent.stop()
         up(stands)
     assert messages(stands.taken["one"]) == ["one"]
     assert "two" not in stands.taken
+
+
+def test_what_was_staged_before_the_change_of_targets_is_not_taken_over_after_it(settings, logs, stands):
+    with Agent(settings(index="one")) as agent:
+        agent._reloading.staged = plan(settings({"paths": [f"{logs}/older"]}, index="one"))
+        agent._switch(plan(settings({"paths": [f"{logs}/newer"]}, index="two")))
+        assert agent._reloading.staged is None
+        assert agent._inputs[0].settings.paths == (f"{logs}/newer",)
+        assert list(stands.taken) == ["one", "two"]
 
 
 def own(*paths, name=None):

@@ -139,7 +139,7 @@ def test_an_archive_has_the_ids_of_the_file_that_was_packed(settings, logs, tmp_
             pack(logs / "app.log")
         with Agent(settings()) as agent:
             bodies = []
-            agent._senders[0]._output.send = lambda batch, bodies=bodies: bodies.extend(batch.ids()) or Outcomes()
+            agent._senders.all[0]._output.send = lambda batch, bodies=bodies: bodies.extend(batch.ids()) or Outcomes()
             assert agent.run(once=True)
         ids.append(bodies)
     assert len(ids[0]) == 300
@@ -175,7 +175,7 @@ def test_copytruncate_while_running(settings, logs, shipped, count, seen_before)
                 (logs / f"app.log.{n}").rename(logs / f"app.log.{n + 1}")
             shutil.copyfile(logs / "app.log", logs / "app.log.1")
             if seen_before:
-                wait_for(lambda: agent._inputs[0].harvest._held)
+                wait_for(lambda: agent._inputs[0].harvest._matching.held)
             os.truncate(logs / "app.log", 0)
         write(logs / "other.log", ["end"])
         wait_for(lambda: "end" in shipped())
@@ -189,7 +189,7 @@ def test_a_copy_that_goes_its_own_way_is_a_file_of_its_own(settings, logs, shipp
     with following(settings()) as agent:
         wait_for(lambda: len(shipped()) == 100)
         shutil.copyfile(logs / "app.log", logs / "app.log.1")
-        wait_for(lambda: agent._inputs[0].harvest._held)
+        wait_for(lambda: agent._inputs[0].harvest._matching.held)
         write(logs / "app.log.1", ["own"], "a")
         wait_for(lambda: len(shipped()) == 201)
     assert sorted(shipped()) == sorted([*lines, *lines, "own"])
@@ -315,7 +315,7 @@ def test_a_low_limit_of_open_files_loses_nothing(settings, logs, shipped):
             write(logs / f"{n}.log", [f"more {n}"], "a")
             written.append(f"more {n}")
         wait_for(lambda: len(shipped()) >= len(written))
-        assert agent.progress().files <= 8
+        assert len(agent._inputs[0].harvest.harvesters) <= 8
     assert sorted(shipped()) == sorted(written)
 
 

@@ -10,6 +10,7 @@ from parser.multiline import Starts
 from shipper.delivery.encoder import Encoder
 from shipper.files.discovery import Discovery
 from shipper.files.harvest import Harvest
+from shipper.files.options import Options
 from shipper.state.registry import Registry
 
 FIRST = "1 first\n2 begins\n\tat a\n"
@@ -23,7 +24,9 @@ class Run:
     def __init__(self, folder):
         self.folder = folder
         self.registry = Registry(folder / "state.db", "test")
-        self.harvest = Harvest(Discovery([f"{folder}/logs/*"]), self.registry, Starts(rb"\d"), host_id="h")
+        self.harvest = Harvest(
+            Discovery([f"{folder}/logs/*"]), self.registry, Options(framer=Starts(rb"\d"), host_id="h")
+        )
         self.events = {}
         self.spans = []
 

@@ -10,8 +10,11 @@ import pytest
 
 from parser.multiline import Lines
 from shipper.errors import StateError
+from shipper.files.closing import GONE_AFTER
 from shipper.files.discovery import Discovery
-from shipper.files.harvest import DETACHED, GONE_AFTER, Harvest
+from shipper.files.forgetting import DETACHED
+from shipper.files.harvest import Harvest
+from shipper.files.options import Options
 from shipper.state.registry import Registry
 
 
@@ -25,7 +28,7 @@ def registry(tmp_path):
 @pytest.fixture
 def harvest(tmp_path, registry):
     (tmp_path / "logs").mkdir()
-    with_files = Harvest(Discovery([f"{tmp_path}/logs/*.log*"]), registry, Lines(), host_id="h")
+    with_files = Harvest(Discovery([f"{tmp_path}/logs/*.log*"]), registry, Options(framer=Lines(), host_id="h"))
     yield with_files
     with_files.close()
 
@@ -53,7 +56,7 @@ def acknowledge(harvest, registry):
 
 def restarted(harvest, registry, tmp_path):
     harvest.close()
-    again = Harvest(Discovery([f"{tmp_path}/logs/*.log*"]), registry, Lines(), host_id="h")
+    again = Harvest(Discovery([f"{tmp_path}/logs/*.log*"]), registry, Options(framer=Lines(), host_id="h"))
     again.scan()
     return again
 
@@ -159,7 +162,7 @@ def test_a_file_that_is_gone_is_read_to_its_end_then_closed_and_some_day_forgott
     [entry] = registry.entries()
     assert (entry.offset, entry.inode) == (8, 0), "its archive may come"
     entry.seen -= int(DETACHED) + 1
-    harvest._next_clean = 0.0
+    harvest._forgetting._next_clean = 0.0
     harvest.close_idle()
     assert registry.entries() == []
 
@@ -223,7 +226,7 @@ def unprivileged():
 def test_a_file_without_permission_is_named_and_read_once_it_is_granted(registry, open_logs):
     (open_logs / "a.log").write_text("one\n")
     (open_logs / "a.log").chmod(0)
-    with closing(Harvest(Discovery([f"{open_logs}/*.log"]), registry, Lines(), host_id="h")) as harvest:
+    with closing(Harvest(Discovery([f"{open_logs}/*.log"]), registry, Options(framer=Lines(), host_id="h"))) as harvest:
         with unprivileged():
             harvest.scan()
         assert "permission denied" in harvest.unreadable[f"{open_logs}/a.log"]
@@ -237,7 +240,7 @@ def test_a_file_without_permission_is_named_and_read_once_it_is_granted(registry
 def test_a_file_that_another_input_reads_is_left_to_it(harvest, registry, logs):
     (logs / "a.log").write_text("one\n")
     harvest.scan()
-    other = Harvest(Discovery([f"{logs}/a.log"]), registry, Lines(), host_id="h")
+    other = Harvest(Discovery([f"{logs}/a.log"]), registry, Options(framer=Lines(), host_id="h"))
     other.scan()
     assert "another input" in other.unreadable[f"{logs}/a.log"]
 
@@ -453,7 +456,9 @@ def test_a_deleted_file_is_held_until_it_is_read(harvest, registry, logs):
 
 
 def test_past_close_removed_a_deleted_file_is_closed_and_its_loss_reported(registry, logs, caplog):
-    with closing(Harvest(Discovery([f"{logs}/*.log"]), registry, Lines(), host_id="h", close_removed=60.0)) as harvest:
+    with closing(
+        Harvest(Discovery([f"{logs}/*.log"]), registry, Options(framer=Lines(), host_id="h", close_removed=60.0))
+    ) as harvest:
         (logs / "a.log").write_text(numbered(50))
         harvest.scan()
         (logs / "a.log").unlink()
@@ -471,7 +476,9 @@ def test_a_folder_that_cannot_be_looked_at_is_no_proof_that_its_files_are_gone(r
     folder = open_logs / "in"
     folder.mkdir()
     (folder / "a.log").write_text("one\n")
-    with closing(Harvest(Discovery([f"{open_logs}/*/*.log"]), registry, Lines(), host_id="h")) as harvest:
+    with closing(
+        Harvest(Discovery([f"{open_logs}/*/*.log"]), registry, Options(framer=Lines(), host_id="h"))
+    ) as harvest:
         harvest.scan()
         assert list(lines(harvest).values()) == [["one"]]
         folder.chmod(0)
@@ -491,7 +498,7 @@ def test_many_files_are_registered_in_the_order_of_their_age(harvest, registry, 
 
 
 def test_a_closed_file_that_is_not_acknowledged_yet_is_read_on_where_it_was_left(harvest, registry, logs, monkeypatch):
-    monkeypatch.setattr("shipper.files.harvest.MANY", 0)
+    monkeypatch.setattr("shipper.files.closing.MANY", 0)
     (logs / "a.log").write_text("one\n")
     harvest.scan()
     lines(harvest)
@@ -506,19 +513,99 @@ def test_a_closed_file_that_is_not_acknowledged_yet_is_read_on_where_it_was_left
     assert [entry.offset for entry in registry.entries()] == [8]
 
 
-def test_complete_means_read_acknowledged_idle_and_unchanged(harvest, registry, logs):
-    (logs / "a.log").write_text("one\n")
+def quiet(harvest):
+    for harvester in harvest.harvesters:
+        harvester.quiet_since -= GONE_AFTER + 1
+
+
+def test_a_file_that_is_gone_is_remembered_for_its_archive_however_long_ago_it_was_seen(harvest, registry, logs):
+    (logs / "a.log").write_text(numbered(500))
     harvest.scan()
-    [harvester] = harvest.harvesters
-    assert not harvest.complete(harvester)
-    lines(harvest)
-    harvester.quiet_since -= GONE_AFTER + 1
-    assert not harvest.complete(harvester)
+    [seed] = lines(harvest)
     acknowledge(harvest, registry)
-    assert harvest.complete(harvester)
+    registry.entries()[0].seen -= 2 * DETACHED  # that is noted every few hours only
+    (logs / "a.log").unlink()
+    harvest.scan()
+    quiet(harvest)
+    harvest._forgetting._next_clean = 0.0
+    harvest.close_idle()
+    (logs / "a.log.1.gz").write_bytes(gzip.compress((numbered(500) + "more\n").encode()))
+    harvest.scan()
+    assert unpacked(harvest) == {seed: ["more"]}
+
+
+def test_a_copy_that_comes_after_the_truncation_and_has_less_than_was_read_is_not_read(harvest, registry, logs):
+    (logs / "a.log").write_text(numbered(500))
+    harvest.scan()
+    lines(harvest)
     with (logs / "a.log").open("a") as log:
-        log.write("two")
-    assert not harvest.complete(harvester)
+        log.write("late\n")
+    lines(harvest)
+    acknowledge(harvest, registry)
+    (logs / "a.log.1").write_text(numbered(500))
+    (logs / "a.log").write_text("new\n")
+    assert harvest.check()
+    harvest.scan()
+    assert list(lines(harvest).values()) == [["new"]]
+    harvest.close_idle()  # lets go of what was truncated
+    harvest.scan()
+    acknowledge(harvest, registry)
+    assert [entry.path for entry in registry.entries()] == [str(logs / "a.log.1"), str(logs / "a.log")]
+    (logs / "a.log.1").rename(logs / "a.log.2")
+    assert harvest.scan() or lines(harvest) == {}
+    with (logs / "a.log.2").open("a") as log:
+        log.write("more\n")
+    harvest.scan()
+    assert list(lines(harvest).values()) == [["more"]]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "".join(f"x {n}\n" for n in range(400)),
+        "line 0\n" * 400,
+        numbered(500)[:600] + "other\n" * 50,
+        numbered(500)[:1500] + "x\n" * 99,
+    ],
+)
+def test_what_only_begins_like_a_truncated_file_is_read(harvest, registry, logs, other):
+    (logs / "a.log").write_text(numbered(500))
+    harvest.scan()
+    lines(harvest)
+    acknowledge(harvest, registry)
+    (logs / "a.log.1").write_text(other)
+    (logs / "a.log").write_text("new\n")
+    assert harvest.check()
+    harvest.scan()
+    assert sorted(map(len, lines(harvest).values())) == sorted([1, len(other.splitlines())])
+
+
+def test_a_file_whose_device_has_another_number_after_a_restart_is_the_same(harvest, registry, logs, tmp_path):
+    (logs / "a.log").write_text("same\n" * 3)
+    harvest.scan()
+    lines(harvest)
+    acknowledge(harvest, registry)
+    [entry] = registry.entries()
+    assert entry.born, "this file system keeps no births"
+    registry.move(entry, entry.path, entry.device + 1, entry.inode, entry.born)
+    registry.commit([entry])
+    with (logs / "a.log").open("a") as log:
+        log.write("more\n")
+    with closing(restarted(harvest, registry, tmp_path)) as again:
+        assert list(lines(again).values()) == [["more"]]
+
+
+def test_empty_files_are_not_opened(harvest, logs, monkeypatch):
+    for number in range(3):
+        (logs / f"{number}.log").touch()
+    opened = []
+    monkeypatch.setattr(os, "open", lambda *arguments, real=os.open: opened.append(arguments) or real(*arguments))
+    harvest.scan()
+    assert not opened
+    (logs / "1.log").write_text("one\n")
+    assert harvest.check()
+    harvest.scan()
+    assert list(lines(harvest).values()) == [["one"]]
 
 
 def test_what_is_not_seen_for_long_is_forgotten(harvest, registry, logs, tmp_path):
@@ -528,11 +615,13 @@ def test_what_is_not_seen_for_long_is_forgotten(harvest, registry, logs, tmp_pat
     acknowledge(harvest, registry)
     harvest.close()
     (logs / "a.log").unlink()
-    again = Harvest(Discovery([f"{logs}/*.log*"]), registry, Lines(), host_id="h", clean_inactive=3600.0)
+    again = Harvest(
+        Discovery([f"{logs}/*.log*"]), registry, Options(framer=Lines(), host_id="h", clean_inactive=3600.0)
+    )
     again.scan()
     again.close_idle()
     assert len(registry.entries()) == 1
     registry.entries()[0].seen -= 3601
-    again._next_clean = 0.0
+    again._forgetting._next_clean = 0.0
     again.close_idle()
     assert registry.entries() == []

@@ -1,0 +1,206 @@
+"""Which entry of the registry a file is of, among all of them; and copies that wait beside their originals.
+
+Each entry has one content, and each inode one entry: what an inode's entry was before is detached from it, and can still be
+found elsewhere. ``recognition`` has the rules by which one file is an entry's; here they are asked in turn.
+
+The life of a copy: it is *held* while its original is in its place, for what it has is read there. When the original is
+truncated or gone, it becomes a *suspect*: a file is looked at again, and what was not read is read from it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from shipper.files import recognition
+from shipper.files.harvester import fingerprint
+from shipper.files.identity import Fingerprint, digest
+from shipper.state.registry import Copy
+
+if TYPE_CHECKING:
+    from shipper.files.discovery import Found
+    from shipper.files.harvester import Harvester
+    from shipper.files.opened import Node, Opened
+    from shipper.files.recognition import Candidate
+    from shipper.state.registry import Entry
+
+HELD = 10.0
+"""Seconds for which a file waits that looks like a copy beside its original, where that may be chance."""
+CROWD = 1000
+"""Files with the same first line, above which a new one is not compared with each that is in its place."""
+TAKEN = "is read by another input already: name it in one of them only"
+
+
+class Held(NamedTuple):
+    """A file that is not read, because another has its content."""
+
+    file: int
+    """The entry that has its content."""
+    looked: tuple[int, int]
+    """Its size, and when it was written."""
+    until: float = float("inf")
+    copy: Copy | None = None
+    """Where that is certain."""
+
+
+class Matching:
+    """For the files of one input."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.held: dict[Node, Held] = {}
+        self._opened = opened
+        self._registry = opened.registry
+        self._suspects: dict[Node, int] = {}
+        self._present: set[Node] = set()
+        self._adrift: dict[bytes, list[Entry]] = {}
+
+    def look(self, present: set[Node]) -> None:
+        """These files are there now; the set is filled as they are found."""
+        self._present = present
+        self._adrift.clear()
+
+    def keep(self, present: set[Node]) -> None:
+        """Forget what was held of all others."""
+        for known in (self.held, self._suspects):
+            for node in known.keys() - present:
+                del known[node]
+
+    def holds(self, file: Found) -> bool:
+        """Whether a file is held, still; where it is not any more, it is a suspect."""
+        node = (file.device, file.inode)
+        held = self.held.get(node)
+        if held is None:
+            return False
+        entry, other = self._registry.entry(held.file), self._opened.by_file.get(held.file)
+        if held.looked == (file.size, file.modified) and time.monotonic() < held.until and entry is not None:
+            truncated = other is not None and other.truncated
+            if not truncated and (entry.open or not recognition.displaced(entry)):
+                return True
+            if held.copy is not None and self._has_all(entry, other, held.copy, file):
+                return True
+        del self.held[node]
+        self._suspects[node] = held.file
+        return False
+
+    def remembers(self, file: Found) -> bool:
+        """Whether a file that was held before a restart is held again."""
+        node = (file.device, file.inode)
+        copy = self._registry.copy(*node)
+        if copy is None or (copy.size, copy.modified) != (file.size, file.modified) or node in self._suspects:
+            return False
+        self.held[node] = Held(copy.file, copy[:2], copy=copy)
+        return self.holds(file)
+
+    def _has_all(self, entry: Entry, other: Harvester | None, copy: Copy, file: Found) -> bool:
+        """Whether more was read of an original that is gone than its copy has. The copy takes its place in the end."""
+        if other is not None:
+            return copy.offset < other.reader.end
+        if entry.open or copy.offset >= entry.offset:
+            return False
+        self._registry.become(entry, file.shown, file.device, file.inode, copy)
+        self._registry.commit([entry])
+        return True
+
+    def here(self, candidate: Candidate) -> Entry | str | None:
+        """The entry under the file's inode whose file it is; text: why it is not to be read. Others are detached."""
+        same: Entry | None = None
+        for entry in self._registry.at(candidate.file.device, candidate.file.inode):
+            other = self._opened.by_file.get(entry.file)
+            gone = other is not None and (other.truncated or not other.holds(candidate.content))
+            if same is None and not gone and recognition.is_same(entry, candidate.content, candidate.born):
+                if entry.open and other is None:
+                    return TAKEN
+                same = entry
+                entry.born = candidate.born
+            elif not entry.open or other is not None:
+                self._opened.detach(entry)
+                self._registry.commit([entry])
+        return same
+
+    def elsewhere(self, candidate: Candidate, *, certain: bool) -> Entry | None:
+        """The entry whose file a new one is. Where another has its content, for now, it is held.
+
+        ``certain``: not where that may be chance.
+        """
+        file = candidate.file
+        node = (file.device, file.inode)
+        own: Entry | None = None
+        held: Held | None = None
+        suspected = self._suspects.get(node)
+        for entry in self._alike(candidate):
+            other = self._opened.by_file.get(entry.file)
+            if entry.open and other is None:
+                continue  # another input's
+            if other is not None and other.truncated:
+                packed = entry.path == file.shown and candidate.content.packed
+                if not packed and not recognition.related(entry.path, file.shown):
+                    continue
+                if other.holds(candidate.content):
+                    return entry
+                if recognition.is_later(entry, candidate) and other.covers(candidate.content):
+                    held = _copied(entry, candidate)
+            elif recognition.displaced(entry):
+                if not (
+                    recognition.is_moved(entry, candidate)
+                    or (suspected == entry.file and fingerprint(entry).matches(candidate.content))
+                ):
+                    if held is None and self._is_copy_moved(entry, candidate):
+                        held = _copied(entry, candidate)
+                    continue
+                if own is None or entry.offset > own.offset:
+                    own = entry
+            elif held is None and suspected != entry.file:
+                copy = recognition.is_copy(entry, candidate)
+                if copy:
+                    held = _copied(entry, candidate)
+                elif copy is None and not certain:
+                    held = Held(entry.file, (file.size, file.modified), time.monotonic() + HELD)
+        self._suspects.pop(node, None)
+        if own is not None and (other := self._opened.by_file.get(own.file)) is not None and not other.closed:
+            held = Held(own.file, (file.size, file.modified))  # what is open is read first
+            own = None
+        if own is None and held is not None:
+            self.held[node] = held
+            if held.copy is not None:
+                self._registry.keep_copy(*node, held.copy)
+        return own
+
+    def _is_copy_moved(self, entry: Entry, candidate: Candidate) -> bool:
+        """Whether a file is what was a copy of an entry's, which had less than is acknowledged: renamed, packed."""
+        content = candidate.content
+        return any(
+            copy.offset == content.size() < entry.offset and Fingerprint(*copy[4:]).matches(content)
+            for copy in self._registry.copies(entry)
+        )
+
+    def _alike(self, candidate: Candidate) -> list[Entry]:
+        """The entries that may be of the same file, by its beginning."""
+        found = []
+        digests: dict[int, bytes] = {}
+        for entry in self._like(candidate.key):
+            length = entry.prefix_length
+            if length <= len(candidate.head):
+                if length not in digests:
+                    digests[length] = digest(candidate.head[:length])
+                if length and digests[length] != entry.prefix:
+                    continue
+            elif not candidate.content.packed and not recognition.related(entry.path, candidate.file.shown):
+                continue
+            found.append(entry)
+        return found
+
+    def _like(self, key: bytes) -> list[Entry]:
+        """Those that begin with the same line; where that is a crowd, only those whose files are not in their places."""
+        entries = self._registry.like(key)
+        if len(entries) <= CROWD:
+            return entries
+        if key not in self._adrift:
+            self._adrift[key] = [e for e in entries if (e.device, e.inode) not in self._present]
+        return self._adrift[key]
+
+
+def _copied(entry: Entry, candidate: Candidate) -> Held:
+    """A file that holds the beginning of an entry's content. Raises ``OSError``."""
+    looked = (candidate.file.size, candidate.file.modified)
+    known = Fingerprint.take(candidate.content, candidate.content.size())
+    return Held(entry.file, looked, copy=Copy(*looked, candidate.born, entry.file, *known))

@@ -1,0 +1,97 @@
+"""Single rounds of an agent's reading, where two things happen at once that a running agent seldom meets together."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+
+import pytest
+
+from shipper.agent import Agent
+from shipper.settings import from_mapping
+
+
+@pytest.fixture
+def logs(tmp_path):
+    (tmp_path / "logs").mkdir()
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+def agent(tmp_path, logs, monkeypatch):
+    data = {
+        "inputs": [{"type": "filestream", "paths": [f"{logs}/*"]}],
+        "output.file.path": str(tmp_path / "out"),
+    }
+    with Agent(from_mapping(data, env={"SHIPPER_HOME": str(tmp_path / "home")})) as made:
+        made.events = []
+        monkeypatch.setattr(made, "_ship", lambda each, harvester, block: made.events.append(block.data))
+        yield made
+
+
+def look(agent):
+    agent._inputs[0].next_scan = agent._next_tick = 0.0
+    agent._scan(once=False)
+
+
+def read(agent):
+    while agent._read() or agent._flush(once=False):
+        pass
+
+
+def waited(agent):
+    """As if nothing had been written for longer than an event waits for its end."""
+    for harvester in agent._inputs[0].harvest.harvesters:
+        harvester.quiet_since -= 60
+
+
+def test_half_a_line_waits_for_the_copy_of_a_file_that_was_truncated(agent, logs):
+    (logs / "app.log").write_bytes(b"one\nhal")
+    look(agent)
+    read(agent)
+    with (logs / "app.log").open("ab") as log:
+        log.write(b"f\n")
+    shutil.copyfile(logs / "app.log", logs / "app.log.1")
+    os.truncate(logs / "app.log", 0)
+    waited(agent)
+    agent._inputs[0].harvest.check()  # notices the truncation; the look that finds the copy comes after it
+    read(agent)
+    look(agent)
+    read(agent)
+    waited(agent)
+    read(agent)
+    assert agent.events == [b"one\n", b"half\n"]
+
+
+def test_half_a_line_of_a_file_that_was_truncated_without_a_copy_is_an_event(agent, logs):
+    (logs / "app.log").write_bytes(b"one\nhal")
+    look(agent)
+    read(agent)
+    os.truncate(logs / "app.log", 0)
+    look(agent)
+    read(agent)
+    assert agent.events == [b"one\n", b"hal"]
+
+
+def test_a_mount_that_vanishes_under_an_open_file_ends_nothing(agent, logs, monkeypatch):
+    (logs / "app.log").write_bytes(b"one\nhal")
+    look(agent)
+    read(agent)
+
+    def stale(*_):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with monkeypatch.context() as gone:
+        gone.setattr("shipper.files.content.Plain.size", stale)
+        gone.setattr("shipper.files.content.Plain.read", stale)
+        waited(agent)
+        read(agent)
+        agent._scan(once=False)
+        assert agent.progress().size == 7
+        assert agent.outstanding()
+        assert "Stale" in agent.unreadable()[f"{logs}/app.log"]
+    with (logs / "app.log").open("ab") as log:
+        log.write(b"f\n")
+    read(agent)
+    assert agent.events == [b"one\n", b"half\n"]

@@ -1,0 +1,211 @@
+"""Copies and archives that stay beside their originals, over truncations and restarts: nothing missing, nothing twice."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import threading
+from contextlib import contextmanager
+
+import orjson
+import pytest
+
+from shipper.agent import Agent
+from shipper.files.content import Archive
+from shipper.settings import from_mapping
+
+
+@pytest.fixture
+def logs(tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path, logs):
+    one = {"type": "filestream", "paths": [f"{logs}/*"], "scan_frequency": "50ms"}
+    data = {"inputs": [one], "output.file.path": str(tmp_path / "out")}
+    return from_mapping(data, env={"SHIPPER_HOME": str(tmp_path / "home")})
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    def read():
+        path = tmp_path / "out/shipper.ndjson"
+        whole = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        return sorted(orjson.loads(line)["message"] for line in whole)
+
+    return read
+
+
+@contextmanager
+def following(settings):
+    with Agent(settings) as agent:
+        thread = threading.Thread(target=agent.run)
+        thread.start()
+        try:
+            yield agent
+        finally:
+            agent.stop()
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def once(settings):
+    with Agent(settings) as agent:
+        assert agent.run(once=True)
+        return agent.unreadable()
+
+
+def wait_for(condition, seconds=20.0):
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return
+        pause.wait(0.02)
+    raise AssertionError("it did not come about")
+
+
+def held(agent):
+    return agent._inputs[0].harvest._matching.held
+
+
+def numbered(name, count):
+    return [f"{name} line {n:06}" for n in range(count)]
+
+
+def write(path, lines, mode="w"):
+    with path.open(mode) as log:
+        log.write("".join(line + "\n" for line in lines))
+
+
+@pytest.fixture
+def window(settings, logs, shipped):
+    """A log that was copied, then written to and read, and then truncated: the copy has less than was read."""
+
+    def make(*, restarted):
+        early, late = numbered("early", 100), numbered("late", 40)
+        write(logs / "app.log", early)
+        with following(settings) as agent:
+            wait_for(lambda: len(shipped()) == 100)
+            shutil.copyfile(logs / "app.log", logs / "app.log.1")
+            wait_for(lambda: held(agent))
+            write(logs / "app.log", late, "a")
+            wait_for(lambda: len(shipped()) == 140)
+            if not restarted:
+                os.truncate(logs / "app.log", 0)
+                write(logs / "app.log", ["new"], "a")
+                wait_for(lambda: "new" in shipped())
+        if restarted:
+            os.truncate(logs / "app.log", 0)
+            write(logs / "app.log", ["new"], "a")
+        return sorted([*early, *late, "new"])
+
+    return make
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_copy_that_has_less_than_was_read_is_not_shipped(window, settings, shipped, restarted):
+    wanted = window(restarted=restarted)
+    for _ in range(2):
+        once(settings)
+        assert shipped() == wanted
+
+
+def test_such_a_copy_that_was_packed_is_not_shipped_either(window, settings, logs, shipped):
+    wanted = window(restarted=False)
+    with following(settings):
+        packed = logs / "app.log.1.gz"
+        packed.write_bytes(gzip.compress((logs / "app.log.1").read_bytes()))
+        (logs / "app.log.1").unlink()
+        write(logs / "other.log", ["~ end"])
+        wait_for(lambda: "~ end" in shipped())
+    assert once(settings) == {}
+    assert shipped() == [*wanted, "~ end"]
+
+
+def test_a_copy_of_which_not_all_was_read_is_read_on_after_a_restart(settings, logs, shipped):
+    lines, more = numbered("a", 100), numbered("b", 50)
+    write(logs / "app.log", lines)
+    with following(settings) as agent:
+        wait_for(lambda: len(shipped()) == 100)
+        shutil.copyfile(logs / "app.log", logs / "app.log.1")
+        wait_for(lambda: held(agent))
+    write(logs / "app.log", more, "a")
+    shutil.copyfile(logs / "app.log", logs / "app.log.1")
+    write(logs / "app.log", ["new"])
+    once(settings)
+    assert shipped() == sorted([*lines, *more, "new"])
+
+
+def test_an_archive_that_is_kept_is_unpacked_once(settings, logs, shipped, monkeypatch):
+    lines = numbered("a", 200)
+    write(logs / "app.log", lines)
+    with following(settings) as agent:
+        wait_for(lambda: len(shipped()) == 200)
+        (logs / "app.log.1.gz").write_bytes(gzip.compress((logs / "app.log").read_bytes()))
+        wait_for(lambda: held(agent))
+    monkeypatch.setattr(Archive, "verify", lambda *_: pytest.fail("unpacked again"))
+    once(settings)
+    assert shipped() == lines
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("count", [10, 1000])
+def test_equal_lines_that_were_moved_while_stopped_are_told_by_their_time(settings, logs, shipped, packed, count):
+    write(logs / "app.log", ["same"] * count)
+    once(settings)
+    status = (logs / "app.log").stat()
+    if packed:
+        (logs / "app.log.1.gz").write_bytes(gzip.compress((logs / "app.log").read_bytes()))
+        os.utime(logs / "app.log.1.gz", ns=(status.st_atime_ns, status.st_mtime_ns))
+    else:
+        shutil.copy2(logs / "app.log", logs / "app.log.1")
+    (logs / "app.log").unlink()
+    once(settings)
+    assert shipped() == ["same"] * count
+
+
+def test_equal_lines_of_another_time_are_others(settings, logs, shipped):
+    write(logs / "app.log", ["same"] * 1000)
+    once(settings)
+    shutil.copy(logs / "app.log", logs / "app.log.1")
+    (logs / "app.log").unlink()
+    once(settings)
+    assert shipped() == ["same"] * 2000
+
+
+def test_a_link_that_was_swapped_while_stopped(settings, logs, shipped, tmp_path):
+    one, other = tmp_path / "one.log", tmp_path / "other.log"
+    write(one, numbered("one", 50))
+    write(other, numbered("other", 60))
+    (logs / "current.log").symlink_to(one)
+    once(settings)
+    write(one, ["one's last"], "a")
+    (logs / "current.log").unlink()
+    (logs / "current.log").symlink_to(other)
+    once(settings)
+    assert shipped() == sorted(numbered("one", 50) + numbered("other", 60))
+    (logs / "current.log").unlink()
+    (logs / "current.log").symlink_to(one)
+    once(settings)
+    assert shipped() == sorted([*numbered("one", 50), *numbered("other", 60), "one's last"])
+
+
+@pytest.mark.parametrize("broken", ["cut", "flipped", "header"])
+def test_a_one_shot_run_names_a_broken_archive_each_time(settings, logs, broken):
+    packed = bytearray(gzip.compress("".join(f"{line}\n" for line in numbered("a", 3000)).encode()))
+    if broken == "cut":
+        del packed[len(packed) // 2 :]
+    elif broken == "flipped":
+        packed[len(packed) // 2] ^= 0xFF
+    else:
+        packed[3:10] = b"\xff" * 7
+    (logs / "app.log.1.gz").write_bytes(packed)
+    for _ in range(2):
+        assert list(once(settings)) == [str(logs / "app.log.1.gz")]
+    os.utime(logs / "app.log.1.gz", (1, 1))
+    for _ in range(2):
+        assert list(once(settings)) == [str(logs / "app.log.1.gz")]
