@@ -18,7 +18,7 @@ SETTINGS = yaml.safe_load((ROOT / "config/logstash.yml").read_text(encoding="utf
 
 def files(path_config: str) -> list[Path]:
     """What the glob of a pipeline finds, the image's folder replaced by ours; braces as Ruby's ``Dir.glob`` has them."""
-    pattern = re.sub(r"\$\{LOGSTASH_HOME:[^}]*\}/", "", path_config)
+    pattern = re.sub(r"\$\{STACK_PIPELINES:[^}]*\}/", "", path_config)
     before, _, rest = pattern.partition("{")
     inner, _, after = rest.partition("}")
     names = [before + each + after for each in inner.split(",")] if rest else [pattern]
