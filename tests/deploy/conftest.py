@@ -13,7 +13,7 @@ from deploy.hosts import Host, make_key, start
 from deploy.image import image
 from deploy.playbook import ROOT, collections
 from deploy.s3 import S3, serve
-from deploy.wheel import build_wheel
+from deploy.wheel import build_wheel, download
 from elasticsearch_node.node import CannotRunError
 
 if TYPE_CHECKING:
@@ -88,6 +88,12 @@ def wheel(tmp_path_factory) -> Path:
     if given := os.environ.get("DEPLOY_WHEEL"):
         return Path(given)
     return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(wheel, tmp_path_factory) -> Path:
+    """A folder with the agent's wheel and those of all that it needs."""
+    return download(wheel, tmp_path_factory.mktemp("wheelhouse"))
 
 
 @pytest.fixture(scope="session")

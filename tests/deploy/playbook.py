@@ -54,6 +54,10 @@ class Result:
         """Over all hosts."""
         return sum(each["changed"] for each in self.recap.values())
 
+    def told(self, host: str) -> str:
+        """What a host's failures say, of a run without ``-v``."""
+        return "\n".join(re.findall(rf"^fatal: \[{re.escape(host)}.*$", self.output, re.MULTILINE))
+
     def succeeded(self) -> Result:
         """Itself; an ``AssertionError`` with the end of the output when it failed."""
         assert self.code == 0, self.output[-6000:]
@@ -120,6 +124,16 @@ def write_inventory(path: Path, hosts: list[Host], groups: Mapping[str, list[Hos
     return path
 
 
+def write_cases(path: Path, host: Host, cases: Mapping[str, Mapping[str, object]]) -> Path:
+    """An inventory that has one host under several names, each with variables of its own: mistakes that are told in one run.
+
+    All of them run at once on that host: for cases that end before they change anything.
+    """
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"all": {"hosts": {name: {**host.inventory, **case} for name, case in cases.items()}}}))
+    return path
+
+
 def run_playbook(
     playbook: str | Path,
     inventory: Path | str,
@@ -141,6 +155,11 @@ def run_playbook(
         path.chmod(0o600)
         extra = ["--extra-vars", f"@{path}"]
     command = ["ansible-playbook", str(PLAYBOOKS / playbook), "--inventory", str(inventory), *extra, *arguments]
+    return run_command(command, {**environment(folder), **(env or {})}, timeout)
+
+
+def run_command(command: list[str], env: Mapping[str, str], timeout: float = 900) -> Result:
+    """Run Ansible as it is typed, in the repository's root."""
     done = subprocess.run(
         command,
         check=False,
@@ -149,7 +168,7 @@ def run_playbook(
         stderr=subprocess.STDOUT,
         text=True,
         cwd=ROOT,
-        env={**environment(folder), **(env or {})},
+        env=env,
         timeout=timeout,
     )
     recap = {}

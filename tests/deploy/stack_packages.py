@@ -13,12 +13,14 @@ import importlib.util
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from elasticsearch_node.node import VERSION, CannotRunError, assemble, cache, find_java
 
 NEXT = "9.4.4"
 """A version to upgrade to. The server in it is the same: the package's number is what changes."""
+OLD_SECONDS = 86400
 ROOT = Path(__file__).parents[2]
 STAND_INS = Path(__file__).with_name("stand_ins")
 
@@ -37,6 +39,9 @@ Environment=ES_HOME=/usr/share/elasticsearch ES_PATH_CONF=/etc/elasticsearch
 WorkingDirectory=/usr/share/{name}
 ExecStart={command}
 LimitNOFILE=65535
+LimitNPROC=4096
+LimitAS=infinity
+LimitFSIZE=infinity
 TimeoutStopSec=60
 SuccessExitStatus=143
 
@@ -96,6 +101,9 @@ def packages() -> Path:
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").is_file():
+            for each in folder.parent.glob("packages-*/complete"):  # half a gigabyte each
+                if time.time() - each.stat().st_mtime > OLD_SECONDS:
+                    shutil.rmtree(each.parent)
             folder.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
                 tree = elasticsearch(Path(scratch), home, java)

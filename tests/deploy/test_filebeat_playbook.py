@@ -8,8 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from deploy.apt_repository import publish
 from deploy.filebeat_package import build
-from deploy.playbook import PLAYBOOKS, Result, run_playbook, write_inventory
+from deploy.playbook import (
+    PLAYBOOKS,
+    Result,
+    environment,
+    run_command,
+    run_playbook,
+    write_cases,
+    write_inventory,
+)
+from deploy.site import serving
 from elasticsearch_node.node import CannotRunError, free_port
 
 if TYPE_CHECKING:
@@ -41,16 +51,19 @@ class Beat:
     packages: Path
     s3: S3
 
-    def run(self, *arguments: str, env: dict[str, str] | None = None, **changes: object) -> Result:
-        variables = {
+    @property
+    def variables(self) -> dict[str, object]:
+        """What it is run with."""
+        return {
             "HOST": self.host.name,
             "ENV": "prod",
             "stack_version": OLD,
             "elastic_mirror": str(self.packages),
             "filebeat_settings_source": self.s3.source,
-            **changes,
         }
-        given = {name: value for name, value in variables.items() if value is not None}
+
+    def run(self, *arguments: str, env: dict[str, str] | None = None, **changes: object) -> Result:
+        given = {name: value for name, value in {**self.variables, **changes}.items() if value is not None}
         environment = {**self.s3.env, **(env or {})}
         return run_playbook("playbook-filebeat.yml", self.inventory, *arguments, variables=given, env=environment)
 
@@ -74,12 +87,31 @@ def beat(boot, work, s3, tmp_path_factory):
     return Beat(host, write_inventory(folder / "hosts.json", [host]), packages, s3)
 
 
+def as_typed(beat: Beat, *arguments: str) -> Result:
+    """The command that people know, in the repository's root: with no inventory, and a host's address for its name.
+
+    What the test adds is a user, and a mirror in the place of Elastic's, which cannot be reached here.
+    """
+    command = ["ansible-playbook", "playbooks/playbook-filebeat.yml", "--private-key", str(beat.host.key)]
+    command += ["-e", f"HOST={beat.host.address}", "-e", "ENV=prod"]
+    command += ["-u", "deploy", "-e", f"elastic_mirror={beat.packages}", "-e", f"stack_version={OLD}"]
+    source = beat.s3.source
+    bucket = {
+        "FILEBEAT_BUCKET": source["bucket"],
+        "AWS_REGION": source["region"],
+        "AWS_ENDPOINT_URL": source["endpoint"],
+    }
+    env = {**environment(beat.inventory.parent), **beat.s3.env, **bucket}
+    del env["ANSIBLE_CONFIG"]
+    return run_command([*command, *arguments], env)
+
+
 @pytest.fixture(scope="module")
 def running(beat):
     """Filebeat runs with the settings of the bucket."""
     beat.run("--check").succeeded()
     assert not beat.host.succeeds("test -e /etc/filebeat")
-    first = beat.run("-vvv").succeeded()
+    first = as_typed(beat, "-vvv").succeeded()
     for secret in (WORD, beat.s3.env["AWS_SECRET_ACCESS_KEY"]):
         assert secret not in first.output
     assert len(beat.started()) == 1
@@ -107,7 +139,7 @@ def test_again_changes_nothing(running):
 def test_other_settings_restart_it_once(running):
     before = running.started()
     running.s3.put("filebeat.conf-staging.yml", SETTINGS.replace("orders", "payments"))
-    done = running.run(ENV="staging").succeeded()
+    done = running.run("--tags", "configuration", ENV="staging").succeeded()
     assert "payments" in running.host.read("/etc/filebeat/filebeat.yml")
     assert [each for each in done.changed if "Restart" in each] == ["filebeat : Restart filebeat"]
     assert len(running.started()) == len(before) + 1
@@ -123,10 +155,21 @@ def test_settings_that_filebeat_refuses_replace_nothing(running):
     assert running.started() == before
 
 
-def test_a_new_version_stops_and_starts_it_once(running):
-    before = running.started()
-    done = running.run(stack_version=NEW).succeeded()
-    assert running.host.run("dpkg-query -W -f '${Version}' filebeat") == NEW
+def test_a_new_version_out_of_a_signed_repository(running, tmp_path):
+    host, before = running.host, running.started()
+    fingerprint = publish(tmp_path, [each for each in running.packages.glob("*.deb") if NEW in each.name])
+    with serving(tmp_path) as port, host.reaches(port):
+        mirror = {"elastic_mirror": f"http://127.0.0.1:{port}", "repository_key_fingerprint": fingerprint}
+        for name, changes, told in (
+            ("key", {"stack_version": NEW, "repository_key_fingerprint": "0" * 40}, f"is {fingerprint}, not 0000"),
+            ("version", {"stack_version": "9.9.9"}, "filebeat 9.9.9 could not be downloaded"),
+        ):
+            refused = running.run(**{**mirror, **changes})
+            assert refused.code != 0, name
+            assert told in refused.output
+        assert running.started() == before
+        done = running.run(stack_version=NEW, **mirror).succeeded()
+    assert host.run("dpkg-query -W -f '${Version}' filebeat") == NEW
     order = [each for each in done.changed if any(word in each for word in ("Stop", "Install", "Restart"))]
     assert "Stop the service" in order[0]
     assert order[-1] == "filebeat : Restart filebeat"
@@ -150,31 +193,47 @@ def test_settings_from_variables_and_a_wrong_password(running):
     assert "Mend the output's hosts or the secret in filebeat_environment" in done.output
     assert WORD not in done.output
     assert WORD not in running.host.read("/etc/filebeat/filebeat.yml")
-    plain = {"filebeat_output": {"elasticsearch": {"hosts": ["https://127.0.0.1:1"], "password": WORD}}}
-    refused = running.run(**{**changes, **plain})
-    assert "filebeat_output holds a secret as plain text (password)" in refused.output
 
 
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"ENV": "nowhere"}, "s3://settings/filebeat.conf-nowhere.yml could not be read"),
-        ({"filebeat_settings_source": {"bucket": "nobodys"}}, "s3://nobodys/filebeat.conf-prod.yml could not be read"),
-        ({"filebeat_settings_source": None}, "Name the S3 bucket that has filebeat.conf-prod.yml"),
-        ({"stack_version": "9.9.9"}, "is not on the controller. Put the package and its .sha512 file there"),
-        ({"filebeat_inputs": "x"}, "Validation of arguments failed"),
-    ],
-)
-def test_what_is_missing_is_told_and_it_runs_on(running, changes, told):
+MISSING: dict[str, tuple[dict[str, object], str]] = {
+    "object": ({"ENV": "nowhere"}, "s3://settings/filebeat.conf-nowhere.yml could not be read"),
+    "bucket": ({"bucket": "nobodys"}, "s3://nobodys/filebeat.conf-prod.yml could not be read"),
+    "source": ({"filebeat_settings_source": {}}, "Name the S3 bucket that has filebeat.conf-prod.yml"),
+    "version": ({"stack_version": "9.9.9"}, "is not on the controller. Put the package and its .sha512 file there"),
+    "older": ({"stack_version": OLD}, f"Set stack_version to {NEW} or later"),
+    "type": ({"filebeat_inputs": "x"}, "Validation of arguments failed"),
+    "secret": (
+        {
+            "filebeat_settings_source": {},
+            "filebeat_inputs": [{"type": "filestream", "id": "x", "paths": ["/var/log/x.log"]}],
+            "filebeat_output": {"elasticsearch": {"hosts": ["https://127.0.0.1:1"], "password": WORD}},
+        },
+        "filebeat_output holds a secret as plain text (password)",
+    ),
+}
+
+
+def test_what_is_missing_is_told_and_it_runs_on(running, work):
     before = running.started()
-    if "bucket" in str(changes):
-        changes["filebeat_settings_source"] |= {"endpoint": running.s3.endpoint, "region": "eu-central-1"}
-    done = running.run(**{"stack_version": NEW, **changes})
-    assert done.code != 0
-    assert told in done.output
-    # The role stops it before it installs another version, and starts it again when there is none.
-    assert len(running.started()) <= len(before) + ("stack_version" in changes)
+    cases = {}
+    for name, (changes, _) in MISSING.items():
+        cases[name] = {**running.variables, "stack_version": NEW, **changes}
+        if bucket := cases[name].pop("bucket", None):
+            cases[name]["filebeat_settings_source"] = {**running.s3.source, "bucket": bucket}
+    inventory = write_cases(work / "missing" / "hosts.json", running.host, cases)
+    done = run_playbook("playbook-filebeat.yml", inventory, variables={"HOST": "all"}, env=running.s3.env)
+    for name, (_, told) in MISSING.items():
+        assert told in done.told(name), name
+        assert done.recap[name]["changed"] == 0, name
+    assert running.started() == before
     assert running.host.run("systemctl is-active filebeat").strip() == "active"
+
+
+def test_a_collection_that_is_missing_is_told(running):
+    done = running.run("--tags", "configuration", stack_version=NEW, env={"ANSIBLE_COLLECTIONS_PATH": "/nonexistent"})
+    assert done.code != 0
+    assert "The Ansible collection amazon.aws is not installed on the controller" in done.told(running.host.name)
+    assert "ansible-galaxy collection install -r playbooks/requirements.yml" in done.told(running.host.name)
 
 
 def test_it_comes_back_after_a_reboot(running):

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import ssl
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 import trustme
-from deploy.playbook import PLAYBOOKS, Result, run_playbook, write_inventory
+from deploy.playbook import PLAYBOOKS, Result, run_playbook, write_cases, write_inventory
+from deploy.site import publish, serving
 from deploy.wheel import other_version
 
 if TYPE_CHECKING:
@@ -38,10 +38,13 @@ class Agent:
     inventory: Path
     variables: dict[str, object]
     server: object
+    env: dict[str, str] = field(default_factory=dict)
 
     def converge(self, *arguments: str, env: dict[str, str] | None = None, **changes: object) -> Result:
         variables = {name: value for name, value in {**self.variables, **changes}.items() if value is not None}
-        return run_playbook("playbook-shipper.yml", self.inventory, *arguments, variables=variables, env=env)
+        return run_playbook(
+            "playbook-shipper.yml", self.inventory, *arguments, variables=variables, env=env or self.env
+        )
 
     def restarts(self) -> int:
         return self.host.starts("shipper")
@@ -196,7 +199,8 @@ def test_one_variable_restarts_it_once_and_nothing_else(converged):
     units = "systemctl list-units --type=service --state=running --no-legend --plain | awk '{print $1}' | xargs systemctl show -p Id,InvocationID"
     others = converged.host.run(units)
     done = converged.converge(shipper_settings={"tags": ["blue"]}).succeeded()
-    assert done.changed == ["shipper : Write the settings", "shipper : Restart shipper"]
+    stale = "repository : See whether the service is older than its files"
+    assert done.changed == ["shipper : Write the settings", stale, "shipper : Restart shipper"]
     assert converged.restarts() == before + 1
     now = converged.host.run(units)
     gone = [each for each in others.split("\n\n") if each not in now]
@@ -204,11 +208,32 @@ def test_one_variable_restarts_it_once_and_nothing_else(converged):
     assert converged.converge("--tags", "configuration").succeeded().changed[-1] == "shipper : Restart shipper"
 
 
-def test_a_mistake_in_the_settings_replaces_nothing(converged):
+MISTAKES: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
+    "typo": (
+        {"shipper_inputs": [{"paths": ["/var/log/x.log"], "pipelin": "spring-boot"}]},
+        ("inputs[0].pipelin: is not a setting: did you mean pipeline?",),
+    ),
+    "plain": (
+        {"shipper_output": {"elasticsearch": {"hosts": ["http://127.0.0.1:9"], "username": "x", "password": "plain"}}},
+        ("shipper_output holds a secret as plain text (password)",),
+    ),
+    "list": ({"shipper_inputs": "/var/log/x.log"}, ("Validation of arguments failed", "shipper_inputs")),
+    "number": ({"shipper_watchdog": "soon"}, ("Validation of arguments failed", "shipper_watchdog")),
+    "choice": ({"shipper_tls": "maybe"}, ("value of shipper_tls must be one of: none, authority, client",)),
+    "name": ({"shipper_settings_source": {"buckett": "x"}}, ("Validation of arguments failed", "buckett")),
+    "nothing": ({"shipper_inputs": [], "shipper_output": {}}, ("Nothing says which logs", "Set shipper_inputs")),
+}
+
+
+def test_mistakes_are_told_and_replace_nothing(converged, work):
     before, settings = converged.restarts(), converged.host.read("/etc/shipper/shipper.yml")
-    done = converged.converge(shipper_inputs=[{"paths": ["/var/log/x.log"], "pipelin": "spring-boot"}])
-    assert done.code != 0
-    assert "inputs[0].pipelin: is not a setting: did you mean pipeline?" in done.output
+    cases = {name: {**converged.variables, **given} for name, (given, _) in MISTAKES.items()}
+    inventory = write_cases(work / "mistakes" / "hosts.json", converged.host, cases)
+    done = run_playbook("playbook-shipper.yml", inventory, variables={"HOST": "all"})
+    for name, (_, told) in MISTAKES.items():
+        for words in told:
+            assert words in done.told(name), name
+        assert (done.recap[name]["failed"], done.recap[name]["changed"]) == (1, 0)
     assert converged.host.read("/etc/shipper/shipper.yml") == settings
     assert converged.restarts() == before
 
@@ -230,37 +255,12 @@ def test_a_wrong_password_is_told_and_no_secret_is(converged):
     assert converged.indexed(3)
 
 
-def test_a_secret_in_the_settings_is_refused(converged):
-    output = {"elasticsearch": {"hosts": ["http://127.0.0.1:9"], "username": "x", "password": "plain"}}
-    done = converged.converge(shipper_output=output)
-    assert done.code != 0
-    assert "shipper_output holds a secret as plain text (password)" in done.output
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"shipper_inputs": "/var/log/x.log"}, "shipper_inputs"),
-        ({"shipper_watchdog": "soon"}, "shipper_watchdog"),
-        ({"shipper_tls": "maybe"}, "value of shipper_tls must be one of: none, authority, client"),
-        ({"shipper_settings_source": {"buckett": "x"}}, "buckett"),
-    ],
-)
-def test_wrong_types_are_refused(converged, changes, told):
-    done = converged.converge(**changes)
-    assert done.code != 0
-    assert "Validation of arguments failed" in done.output
-    assert told in done.output
-    assert done.changes == 0
-
-
 def test_another_wheel_restarts_it_once(converged, wheel, tmp_path):
     host, before = converged.host, converged.restarts()
     newer = other_version(wheel, "99.0.0", tmp_path / "newer")
     converged.converge(shipper_package=str(newer)).succeeded()
     assert host.run("/opt/shipper/bin/shipper --version").split()[-1] == "99.0.0"
     assert converged.restarts() == before + 1
-    assert converged.converge(shipper_package=str(newer)).succeeded().changes == 0
     # Another build of the same version: only its content differs.
     rebuilt = tmp_path / "rebuilt" / newer.name
     rebuilt.parent.mkdir()
@@ -271,8 +271,23 @@ def test_another_wheel_restarts_it_once(converged, wheel, tmp_path):
     converged.converge(shipper_package=str(rebuilt)).succeeded()
     assert "# rebuilt" in host.run("cat /opt/shipper/lib/python3*/site-packages/shipper/__main__.py")
     assert converged.restarts() == before + 2
-    converged.converge().succeeded()
-    assert "99.0.0" not in host.run("/opt/shipper/bin/shipper --version")
+    converged.variables["shipper_package"] = str(rebuilt)
+
+
+def test_a_process_that_hangs_is_started_again(converged):
+    """By systemd's watchdog; its minute is shortened here."""
+    host = converged.host
+    quick = "/run/systemd/system/shipper.service.d/quick.conf"
+    host.run(f"mkdir -p $(dirname {quick})")
+    host.write(quick, "[Service]\nWatchdogSec=8\nRestartSec=0\n")
+    host.run("systemctl daemon-reload && systemctl restart shipper")
+    pid = host.property("shipper", "MainPID")
+    host.run(f"kill -STOP {pid}")
+    host.wait(f"test $(systemctl show --value -p MainPID shipper) != {pid} && systemctl is-active shipper")
+    assert "Watchdog timeout" in host.run("journalctl -u shipper --no-pager -n 50")
+    converged.log(6)
+    assert converged.indexed(6)
+    host.run(f"rm {quick} && systemctl daemon-reload && systemctl restart shipper")
 
 
 def test_settings_out_of_a_bucket_in_filebeats_shape(converged, s3):
@@ -306,17 +321,25 @@ logging.level: info
     assert s3.env["AWS_SECRET_ACCESS_KEY"] not in again.output
     converged.log(4)
     assert converged.indexed(4)["service"]["name"] == "orders"
-    missing = converged.converge(env=s3.env, **{**changes, "ENV": "nowhere"})
-    assert missing.code != 0
-    assert "s3://settings/shipper.conf-nowhere.yml could not be read" in missing.output
+    for name in ("shipper_inputs", "shipper_output"):
+        del converged.variables[name]
+    converged.variables.update({"shipper_settings_source": s3.source, "ENV": "staging"})
+    converged.env = s3.env
+
+
+def test_a_bucket_without_the_settings_is_told(converged, work, s3):
+    case = {**converged.variables, "ENV": "nowhere"}
+    inventory = write_cases(work / "nowhere" / "hosts.json", converged.host, {"nowhere": case})
+    done = run_playbook("playbook-shipper.yml", inventory, variables={"HOST": "all"}, env=s3.env)
+    assert "s3://settings/shipper.conf-nowhere.yml could not be read" in done.told("nowhere")
+    assert "credentials" in done.told("nowhere")
 
 
 def test_it_comes_back_after_a_reboot(converged):
-    converged.converge().succeeded()
-    converged.host.reboot()
+    converged.host.reboot()  # the server cannot be reached yet: that does not hold up the boot
+    assert converged.host.property("shipper", "ActiveState") == "active"
+    assert converged.restarts() == 1
     with converged.host.reaches(urlsplit(converged.server.url).port):
-        converged.host.wait("systemctl is-active shipper")
-        assert converged.restarts() == 1
         converged.log(5)
         converged.indexed(5)
         assert converged.converge().succeeded().changes == 0
@@ -346,39 +369,67 @@ def test_uninstalling_keeps_the_data_unless_told(converged):
     assert not host.succeeds("ls /var/lib/shipper || ls /etc/shipper || id shipper")
 
 
-def test_a_host_that_is_full_and_one_without_internet(boot, work, wheel, tmp_path):
-    # 192.0.2.0/24 is nobody's: neither a package index nor a mirror is found.
-    host = boot("full", options=("--tmpfs", "/opt:size=40m,mode=755", "--dns", "192.0.2.1"))
-    folder = work / "full"
+@pytest.fixture(scope="module")
+def offline(boot, work, wheel):
+    """A host that finds no package index by itself (no name server answers), with little room in /opt."""
+    host = boot("offline", options=("--tmpfs", "/opt:exec,size=40m,mode=755", "--dns", "127.0.0.1"))
+    folder = work / "offline"
     folder.mkdir()
     variables = {
         "HOST": host.name,
         "shipper_package": str(wheel),
         "shipper_inputs": [{"paths": ["/var/log/*.log"]}],
     }
-    agent = Agent(host, write_inventory(folder / "hosts.json", [host]), variables, None)
+    return Agent(host, write_inventory(folder / "hosts.json", [host]), variables, None)
 
-    full = agent.converge()
+
+def test_a_disk_that_is_full(offline, wheelhouse):
+    full = offline.converge()
     assert full.code != 0
-    assert (
-        f"/opt on {host.name} has 40 MB free, the installation wants 300 MB. Make room there, or set shipper_home"
-        in full.output
-    )
+    told = f"/opt on {offline.host.name} has 40 MB free, the installation wants 300 MB. Make room there, or set shipper_home"
+    assert told in full.output
+    late = offline.converge(shipper_mirror=str(wheelhouse), shipper_space_mb=1)
+    assert late.code != 0
+    assert "No space left on device" in late.told(offline.host.name)
+    assert "If the disk is full, make room below /opt/shipper" in late.told(offline.host.name)
 
-    wheels = tmp_path / "wheels"
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(wheels), str(wheel)]
-    subprocess.run(command, check=True)
-    overfull = agent.converge(shipper_mirror=str(wheels), shipper_space_mb=1)
-    assert overfull.code != 0
-    assert "No space left on device" in overfull.output
 
-    unreached = agent.converge(shipper_home="/srv/shipper")
+def test_a_host_without_internet(offline, wheel, wheelhouse):
+    host = offline.host
+    offline.variables["shipper_home"] = "/srv/shipper"
+    unreached = offline.converge()
     assert unreached.code != 0
     assert f"pip could not install {wheel} on {host.name}" in unreached.output
     assert "set shipper_mirror" in unreached.output
 
-    agent.converge(shipper_home="/srv/shipper", shipper_mirror=str(wheels)).succeeded()
+    offline.converge(shipper_mirror=str(wheelhouse)).succeeded()
     assert host.run("systemctl is-active shipper").strip() == "active"
     assert not host.succeeds("ls /srv/shipper/wheels")
-    again = agent.converge(shipper_home="/srv/shipper", shipper_mirror=str(wheels)).succeeded()
-    assert again.changes == 0
+
+
+def test_a_package_of_an_index_and_one_of_a_url(offline, wheel, wheelhouse, tmp_path):
+    newer = other_version(wheel, "99.0.0", tmp_path / "newer")
+    site = tmp_path / "site"
+    publish(site, [*(each for each in wheelhouse.iterdir() if each.name != wheel.name), newer])
+    with serving(site) as port, offline.host.reaches(port):
+        address = f"http://127.0.0.1:{port}"
+        before = offline.restarts()
+        by_index = {"shipper_package": "elk-shipper==99.0.0", "shipper_mirror": f"{address}/simple/"}
+        offline.converge(**by_index).succeeded()
+        assert offline.host.run("/srv/shipper/bin/shipper --version").split()[-1] == "99.0.0"
+        assert offline.restarts() == before + 1
+        assert offline.converge(**by_index).succeeded().changes == 0
+
+        digest = hashlib.sha256(newer.read_bytes()).hexdigest()
+        url = f"{address}/packages/{newer.name}"
+        case = {**offline.variables, **by_index, "shipper_package": url}
+        cases = {"unchecked": case, "other": {**case, "shipper_package_checksum": f"sha256:{'0' * 64}"}}
+        inventory = write_cases(tmp_path / "cases" / "hosts.json", offline.host, cases)
+        done = run_playbook("playbook-shipper.yml", inventory, variables={"HOST": "all"})
+        assert "shipper_package is a URL. Set shipper_package_checksum to sha256:" in done.told("unchecked")
+        assert "did not match" in done.told("other")
+        assert offline.restarts() == before + 1
+        checked = {**by_index, "shipper_package": url, "shipper_package_checksum": f"sha256:{digest}"}
+        offline.converge(**checked).succeeded()
+        assert offline.restarts() == before + 2
+        assert offline.converge("--check", **checked).succeeded().changes == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -24,19 +25,24 @@ pytestmark = pytest.mark.slow
 SECRETS = {  # with what shells, systemd and YAML make something else of
     "ELASTIC_PASSWORD": 'elastic-"pw$1`',
     "KIBANA_SYSTEM_PASSWORD": "kibana-pw\\2$x",
-    "LOGS_WRITER_PASSWORD": 'writer-p"w`3\\y',
+    "LOGSTASH_WRITER_PASSWORD": 'writer-p"w`3\\y',
 }
-SERVICES = ("elasticsearch", "logstash", "kibana")
+SERVICES = ("elasticsearch", "logstash", "kibana", "shipper")
+LINE = "2026-03-01T10:15:30.123+01:00  INFO 4242 --- [orders] [main] c.acme.Orders : order {} accepted\n"
 
 
 class Stack(NamedTuple):
+    """``variables``: what the tests have set so far, as an operator edits one inventory after the other."""
+
     host: Host
     inventory: Path
+    variables: dict[str, object]
 
     def play(
         self, playbook: str = "site.yml", *arguments: str, env: dict[str, str] | None = None, **variables
     ) -> Result:
-        return run_playbook(playbook, self.inventory, *arguments, variables=variables, env={**SECRETS, **(env or {})})
+        given = {**self.variables, **variables}
+        return run_playbook(playbook, self.inventory, *arguments, variables=given, env={**SECRETS, **(env or {})})
 
     def starts(self) -> dict[str, int]:
         return {each: self.host.starts(each) for each in SERVICES}
@@ -67,18 +73,26 @@ class Stack(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def stack(boot, work) -> Stack:
+def stack(boot, work, wheel) -> Stack:
     try:
         mirror = packages()
     except CannotRunError as error:
         pytest.skip(f"no packages of the stack: {error}")
     host = boot("stack")
+    host.run("install -d -g adm -m 0750 /var/log/orders && install -g adm -m 0640 /dev/null /var/log/orders/orders.log")
+    host.run("cat >> /var/log/orders/orders.log", stdin="".join(LINE.format(number) for number in range(3)))
     folder = work / "stack"
     folder.mkdir()
     inventory = write_inventory(
-        folder / "inventory.json", [host], {"stack": [host]}, elastic_mirror=str(mirror), elasticsearch_heap_mb=512
+        folder / "inventory.json",
+        [host],
+        {"stack": [host]},
+        elastic_mirror=str(mirror),
+        elasticsearch_heap_mb=512,
+        shipper_package=str(wheel),
+        shipper_inputs=[{"paths": ["/var/log/orders/*.log"], "pipeline": "spring-boot"}],
     )
-    return Stack(host, inventory)
+    return Stack(host, inventory, {})
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +124,13 @@ def test_elasticsearch_has_tls_and_passwords(converged):
 
 
 def test_the_writer_adds_logs_and_may_nothing_else(converged):
-    ask, writer = converged.ask, SECRETS["LOGS_WRITER_PASSWORD"]
+    ask, writer = converged.ask, SECRETS["LOGSTASH_WRITER_PASSWORD"]
     post = ("-H", "content-type: application/json", "-d", '{"@timestamp": "2026-01-01T00:00:00Z", "message": "x"}')
-    status, answer = ask("logs_writer", writer, "/logs-test-default/_create/1", "-X", "PUT", *post)
+    status, answer = ask("logstash_writer", writer, "/logs-test-default/_create/1", "-X", "PUT", *post)
     assert status in {200, 201}, answer
-    assert ask("logs_writer", writer, "/logs-test-default/_search")[0] == 403
-    assert ask("logs_writer", writer, "/other/_create/1", "-X", "PUT", *post)[0] == 403
-    assert ask("logs_writer", writer, "/logs-test-default", "-X", "DELETE")[0] == 403
+    assert ask("logstash_writer", writer, "/logs-test-default/_search")[0] == 403
+    assert ask("logstash_writer", writer, "/other/_create/1", "-X", "PUT", *post)[0] == 403
+    assert ask("logstash_writer", writer, "/logs-test-default", "-X", "DELETE")[0] == 403
 
 
 def test_kibana_and_logstash_have_tls_of_the_same_authority(converged):
@@ -130,6 +144,25 @@ def test_kibana_and_logstash_have_tls_of_the_same_authority(converged):
     )
 
 
+def test_the_agent_on_the_host_ships_its_log(converged):
+    def found() -> int:
+        status, answer = converged.ask("elastic", SECRETS["ELASTIC_PASSWORD"], "/logs-*/_search?q=message:accepted")
+        assert status == 200, answer
+        return answer["hits"]["total"]["value"]
+
+    end = time.monotonic() + 60
+    while found() < 3:
+        assert time.monotonic() < end, converged.host.run("journalctl -u shipper --no-pager -n 20")
+        time.sleep(0.3)
+    assert found() == 3
+
+
+def test_kibana_has_the_dashboards_and_elasticsearch_the_template(converged):
+    objects = converged.host.run("curl -sS --cacert /etc/elasticsearch/certs/ca.crt https://127.0.0.1:5601/objects")
+    assert any(each.startswith("dashboard:") for each in json.loads(objects))
+    assert converged.ask("elastic", SECRETS["ELASTIC_PASSWORD"], "/_index_template/logs-generic")[0] == 200
+
+
 @pytest.mark.parametrize(
     ("path", "wanted"),
     [
@@ -140,7 +173,9 @@ def test_kibana_and_logstash_have_tls_of_the_same_authority(converged):
         ("/etc/kibana/environment", "600 root root"),
         ("/etc/elasticsearch/elasticsearch.keystore", "660 root elasticsearch"),
         ("/etc/elasticsearch/elasticsearch.yml", "640 root elasticsearch"),
-        ("/etc/logstash/conf.d/main.conf", "640 root logstash"),
+        ("/etc/logstash/config/pipelines/beats.conf", "640 root logstash"),
+        ("/etc/shipper/environment", "600 root root"),
+        ("/etc/shipper/shipper.yml", "640 root shipper"),
         ("/etc/kibana/kibana.yml", "640 root kibana"),
     ],
 )
@@ -150,37 +185,46 @@ def test_modes(converged, path, wanted):
 
 def test_that_no_secret_stands_in_units_or_settings(converged):
     found = converged.host.run(
-        "cat /etc/elasticsearch/*.yml /etc/kibana/*.yml /etc/logstash/*.yml /etc/logstash/conf.d/* /etc/systemd/system/*.service.d/*"
+        "cat /etc/elasticsearch/*.yml /etc/kibana/*.yml /etc/logstash/*.yml /etc/logstash/config/pipelines/* /etc/shipper/*.yml"
+        " /etc/systemd/system/*.service.d/* /etc/systemd/system/*.service"
     )
     for secret in SECRETS.values():
         assert secret not in found
 
 
-def test_the_second_run_changes_nothing(converged):
+def test_one_variable_restarts_one_service_once_and_changes_nothing_else(converged):
     before = converged.starts()
+    converged.variables["logstash_queue_max"] = "2gb"
     again = converged.play().succeeded()
-    assert again.changes == 0, again.changed
-    dry = converged.play("site.yml", "--check", "--diff").succeeded()
-    assert dry.changes == 0, dry.changed
-    assert converged.starts() == before
-
-
-def test_one_variable_restarts_one_service_once(converged):
-    before = converged.starts()
-    converged.play("site.yml", "--tags", "logstash", logstash_queue_max="2gb").succeeded()
+    assert set(again.changed) == {
+        "logstash : Lay out the secrets and variables",
+        "logstash : Test it, and put it in the place of the old one",
+        "repository : See whether the service is older than its files",
+        "logstash : Restart it",
+    }
     assert converged.starts() == {**before, "logstash": before["logstash"] + 1}
 
 
 def test_a_pipeline_that_does_not_hold_replaces_nothing(converged, tmp_path):
     broken = tmp_path / "broken.conf"
     broken.write_text("filter { mutate { add_field => } }\n")
-    before, text = converged.starts(), converged.host.read("/etc/logstash/conf.d/main.conf")
-    message = converged.fails(
-        "--tags", "logstash", logstash_pipelines=[{"id": "main", "filters": [str(broken)]}], logstash_queue_max="2gb"
-    )
-    assert "failed to validate" in message
-    assert converged.host.read("/etc/logstash/conf.d/main.conf") == text
+    before, text = converged.starts(), converged.host.read("/etc/logstash/pipelines.yml")
+    more = {"id": "more", "inputs": [{"plugin": "beats", "options": {"port": 5044}}], "filters": [str(broken)]}
+    message = converged.fails("--tags", "logstash", logstash_pipelines=[more])
+    assert "goes on with the old one" in message
+    assert "more.conf" in message
+    assert converged.host.read("/etc/logstash/pipelines.yml") == text
     assert converged.starts() == before
+
+
+def test_a_mended_pipeline_is_taken_and_a_restart_that_was_missed_is_made_up_for(converged):
+    more = {"id": "more", "inputs": [{"plugin": "beats", "options": {"port": 5044}}]}
+    converged.variables["logstash_pipelines"] = [more]
+    before = converged.starts()
+    converged.host.run("touch /etc/kibana/kibana.yml")  # a run broke off between this and the restart
+    converged.play("site.yml", "--tags", "logstash,kibana").succeeded()
+    converged.host.wait("ss -ltn | grep -q ':5044 '")
+    assert converged.starts() == {**before, "logstash": before["logstash"] + 1, "kibana": before["kibana"] + 1}
 
 
 def test_a_certificate_that_ends_soon_is_renewed_and_the_service_restarts(converged):
@@ -212,13 +256,21 @@ def test_a_full_disk_says_what_to_do(converged):
 def test_a_reboot_brings_everything_back(converged):
     keys = converged.host.read("/etc/kibana/environment")
     converged.host.reboot()
-    again = converged.play(logstash_queue_max="2gb").succeeded()  # waits for all of them
+    again = converged.play().succeeded()  # waits for all of them
     assert again.changes == 0, again.changed
+    assert converged.starts() == dict.fromkeys(SERVICES, 1)
     assert converged.host.read("/etc/kibana/environment") == keys
 
 
+def test_a_dry_run_changes_nothing(converged):
+    dry = converged.play("site.yml", "--check", "--diff").succeeded()
+    assert dry.changes == 0, dry.changed
+    for name, secret in SECRETS.items():
+        assert secret not in dry.output, name
+
+
 def test_an_upgrade(converged):
-    converged.play("upgrade.yml", stack_version=NEXT, logstash_queue_max="2gb").succeeded()
+    converged.play("upgrade.yml", stack_version=NEXT).succeeded()
     installed = converged.host.run(
         "dpkg-query --show --showformat '${Package} ${Version}\n' elasticsearch kibana logstash"
     )
@@ -229,11 +281,13 @@ def test_an_upgrade(converged):
 def test_uninstall_keeps_data_unless_told(converged):
     converged.play("uninstall.yml").succeeded()
     host = converged.host
-    assert not host.succeeds("systemctl cat elasticsearch || systemctl cat logstash || systemctl cat kibana")
-    assert host.succeeds("test -d /var/lib/elasticsearch/_state && test -f /etc/kibana/environment")
+    assert not any(host.succeeds(f"systemctl cat {each}") for each in SERVICES)
+    assert host.succeeds(
+        "test -d /var/lib/elasticsearch/_state && test -f /etc/kibana/environment && test -d /var/lib/shipper"
+    )
     converged.play("uninstall.yml", uninstall_data=True).succeeded()
     assert not host.succeeds(
-        "ls -d /var/lib/elasticsearch || ls -d /etc/elasticsearch || ls -d /etc/logstash || ls -d /etc/kibana"
+        "ls -d /var/lib/elasticsearch || ls -d /etc/elasticsearch || ls -d /etc/logstash || ls -d /etc/kibana || ls -d /etc/shipper"
     )
 
 

@@ -25,6 +25,14 @@ def build_wheel(source: Path, folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
+def download(wheel: Path, folder: Path) -> Path:
+    """``folder``, with the wheel and all that it needs, as the role's ``shipper_mirror`` takes it."""
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "-w", str(folder), str(wheel)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 def other_version(wheel: Path, version: str, folder: Path) -> Path:
     """The same agent under another version: what a wheel says of itself is changed, and nothing else."""
     import base64  # noqa: PLC0415 - only here

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """A stand-in for Logstash, for hosts of tests: it is not Logstash, and says so.
 
-``--config.test_and_exit`` reads the settings and the configuration with this repository's own grammar; else it listens with
+``--config.test_and_exit`` reads the settings and all pipelines with this repository's own grammar; else it listens with
 the TLS of each ``beats`` input, shakes hands, and drops what comes. Settings, variables and paths are taken from where
-Logstash takes them.
+Logstash takes them; like Logstash's own script it sets ``LOGSTASH_HOME`` itself, whatever the environment says.
 """
 
 import argparse
+import glob
 import os
 import pathlib
 import re
@@ -33,10 +34,24 @@ def fail(message):
 
 def read(path):
     try:
-        text = pathlib.Path(path).read_text()
+        return replaced(pathlib.Path(path).read_text())
     except OSError as error:
-        fail(error)
+        return fail(error)
+
+
+def replaced(text):
     return re.sub(r"\$\{(\w+)(?::([^}]*))?\}", variable, text)
+
+
+def files(pattern):
+    """The files of a ``path.config``: braces and stars, in their order."""
+    if braces := re.search(r"\{([^{}]*)\}", pattern):
+        return [
+            path
+            for each in braces[1].split(",")
+            for path in files(pattern[: braces.start()] + each + pattern[braces.end() :])
+        ]
+    return sorted(glob.glob(pattern)) or fail(f"No configuration found in the configured sources: {pattern}")
 
 
 def variable(match):
@@ -56,22 +71,26 @@ def settings(folder):
     return found
 
 
-def sections(path):
-    try:
+def sections(pattern):
+    found = []
+    for path in files(pattern):
         read(path)  # its variables are there; they are not part of the language
-        return grammar.parse(pathlib.Path(path).read_text(), file=path)
-    except ParserError as error:
-        fail(f"The given configuration is invalid. Reason: {error}")
+        try:
+            found += grammar.parse(pathlib.Path(path).read_text(), file=path)
+        except ParserError as error:
+            fail(f"The given configuration is invalid. Reason: {error}")
+    return found
 
 
-def inputs(path):
-    for section in sections(path):
+def inputs(pattern):
+    for section in sections(pattern):
         if section.kind == "input":
             yield from (each for each in section.body if isinstance(each, ast.Plugin) and each.name == "beats")
 
 
 def options(plugin):
-    return {each.name: getattr(each.value, "value", each.value) for each in plugin.attributes}
+    given = {each.name: getattr(each.value, "value", each.value) for each in plugin.attributes}
+    return {name: replaced(each) if isinstance(each, str) else each for name, each in given.items()}
 
 
 class Shake(socketserver.BaseRequestHandler):
@@ -99,21 +118,22 @@ def serve(plugin):
 
 def main():
     wanted = argparse.ArgumentParser()
-    for name in ("settings", "data", "config"):
+    for name in ("settings", "data"):
         wanted.add_argument(f"--path.{name}", dest=name)
     wanted.add_argument("--config.test_and_exit", dest="test", action="store_true")
     given = wanted.parse_args()
     if os.geteuid() == 0:
         fail("Running Logstash as a superuser is not allowed by default.")
+    os.environ["LOGSTASH_HOME"] = "/usr/share/logstash"
     folder = given.settings or "/etc/logstash"
     settings(folder)
+    pipelines = [each["path.config"] for each in yaml.safe_load(read(f"{folder}/pipelines.yml"))]
     if given.test:
-        sections(given.config)
+        for each in pipelines:
+            sections(each)
         print("Configuration OK")  # noqa: T201 - as Logstash does
         return
-    threads = []
-    for each in yaml.safe_load(read(f"{folder}/pipelines.yml")):
-        threads += [serve(plugin) for plugin in inputs(each["path.config"])]
+    threads = [serve(plugin) for each in pipelines for plugin in inputs(each)]
     for each in threads:
         each.start()
 
