@@ -231,7 +231,7 @@ def _closed_when_idle() -> list:
 
     def close_idle(self: Any, *arguments: Any, **named: Any) -> None:
         for harvester in self.harvesters:
-            if time.monotonic() - harvester.quiet_since > self._close_inactive:
+            if time.monotonic() - harvester.quiet_since > self._opened.options.close_inactive:
                 harvester.acknowledged = harvester.reader.position
                 harvester.checkpoint()
                 self._registry.commit([harvester.entry])
@@ -287,7 +287,7 @@ def switched_off(rule: str) -> Iterator[None]:
 
 QUICK = {
     "shipper.agent.CHECKPOINT": 0.05,
-    "shipper.files.harvest.GONE_AFTER": 0.5,
+    "shipper.files.closing.GONE_AFTER": 0.5,
     "shipper.files.reader.BLOCK": 4096,
 }
 """Waits that a test need not sit through, and small blocks: many batches, and many places where an event is cut by a block."""

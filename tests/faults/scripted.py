@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+import orjson
+
 Item = tuple[str, dict]
 """An id and its document."""
 
@@ -174,6 +176,14 @@ class ScriptedElasticsearch:
             self.played.append(act.name)
             return act
 
+    def items(self, body: bytes) -> list[Item]:
+        """What a request holds."""
+        lines = body.splitlines()
+        assert body.endswith(b"\n")
+        assert len(lines) % 2 == 0
+        pairs = zip(lines[::2], lines[1::2], strict=True)
+        return [(json.loads(action)["create"]["_id"], json.loads(line)) for action, line in pairs]
+
     def bulk(self, items: list[Item], act: Act) -> dict:
         """Index what the act permits; the answer that is due."""
         answers = []
@@ -249,13 +259,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        lines = body.splitlines()
-        assert body.endswith(b"\n")
-        assert len(lines) % 2 == 0
-        pairs = zip(lines[::2], lines[1::2], strict=True)
-        items = [(json.loads(action)["create"]["_id"], json.loads(line)) for action, line in pairs]
-        due = server.bulk(items, act)
-        answer = act.answer(due) if act.answer else json.dumps(due, separators=(",", ":")).encode()
+        due = server.bulk(server.items(body), act)
+        answer = act.answer(due) if act.answer else orjson.dumps(due)
         time.sleep(act.wait or server.latency)
         if act.wire == "reset after":
             _reset(self.connection)

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -46,6 +47,8 @@ class Result:
     rotations: int = 0
     seconds: float = 0.0
     rss: list[float] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+    """Descriptors that the agent had open, likewise."""
     behind: float = 0.0
     """Seconds from the last line to the last document."""
 
@@ -56,32 +59,35 @@ class Result:
         return (
             f"{self.written:,} lines in {self.seconds:.0f} s ({self.written / max(self.seconds, 1e-9):,.0f}/s), {self.rotations} rotations, "
             f"{self.kills} kills, {self.outages} outages: {self.missing} missing, {self.twice} twice; RSS median {rss[len(rss) // 2]:.0f}, "
-            f"highest {rss[-1]:.0f} MiB (first third {early:.0f}, last third {late:.0f}); all there {self.behind:.1f} s after the last line"
+            f"highest {rss[-1]:.0f} MiB (first third {early:.0f}, last third {late:.0f}), at most {max(self.files, default=0)} descriptors; all there {self.behind:.1f} s after the last line"
         )
 
 
 class Counted(ScriptedElasticsearch):
-    """Keeps the numbers of the events only, and how often a number came under another id."""
+    """Keeps the ids and the numbers of the events only; what else a document has is not looked at, for there are millions."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.ids: dict[str, int] = {}
+        self.ids: dict[bytes, int] = {}
+
+    def items(self, body):
+        ids, numbers = ID.findall(body), NUMBER.findall(body)
+        assert len(ids) == len(numbers) == body.count(b"\n") // 2
+        return list(zip(ids, map(int, numbers), strict=True))
 
     def bulk(self, items, act):
         assert act.index(0)
-        answers = []
         with self._lock:
-            for name, document in items:
-                known = name in self.ids
-                self.ids.setdefault(name, int(document["message"].removeprefix("event ")))
-                answers.append(
-                    {
-                        "create": {"status": 409, "error": {"type": "version_conflict_engine_exception"}}
-                        if known
-                        else {"status": 201}
-                    }
-                )
-        return {"errors": any("error" in each["create"] for each in answers), "items": answers}
+            known = [name in self.ids for name, _ in items]
+            for name, number in items:
+                self.ids.setdefault(name, number)
+        return {"errors": any(known), "items": [CONFLICT if each else CREATED for each in known]}
+
+
+ID = re.compile(rb'^\{"create":\{"_id":"([^"]+)"\}\}$', re.MULTILINE)
+NUMBER = re.compile(rb'"message":"event (\d+)"')
+CREATED = {"create": {"status": 201}}
+CONFLICT = {"create": {"status": 409, "error": {"type": "version_conflict_engine_exception"}}}
 
 
 class Agent:
@@ -122,6 +128,13 @@ class Agent:
         except OSError:
             return 0.0
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+    def files(self) -> int:
+        """How many descriptors it has open."""
+        try:
+            return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        except OSError:
+            return 0
 
     def holds(self, inode: int) -> bool:
         """Whether it has the file with this inode open."""
@@ -274,6 +287,7 @@ def soak(
         time.sleep(0.1)
         if len(result.rss) < now - began:
             result.rss.append(agent.rss())
+            result.files.append(agent.files())
         if service.failure:
             raise service.failure
         assert agent.process.poll() is None, (folder / "agent.log").read_text()[-2_000:]
@@ -292,7 +306,7 @@ def soak(
         if now > next_say:
             next_say += 10
             say(
-                f"{now - began:.0f} s: {service.written:,} lines, {agent.rss():.0f} MiB, {result.kills} kills, {result.outages} outages"
+                f"{now - began:.0f} s: {service.written:,} lines, {agent.rss():.0f} MiB, {agent.files()} descriptors, {result.kills} kills, {result.outages} outages"
             )
     service.ended.set()
     service.join(30)
@@ -307,7 +321,8 @@ def soak(
         if output == "store":
             total = 0
             for partition in (folder / "home/store").glob("*.db"):
-                with closing(sqlite3.connect(partition, timeout=30)) as connection:
+                # One that is just being made has no table yet.
+                with closing(sqlite3.connect(partition, timeout=30)) as connection, suppress(sqlite3.OperationalError):
                     total = max(total, connection.execute("SELECT max(seq) FROM documents").fetchone()[0] or 0)
             return total  # or more: numbers of duplicates are skipped
         urlopen(Request(f"{output}/_refresh", method="POST"), timeout=120).close()

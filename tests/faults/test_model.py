@@ -124,7 +124,7 @@ class Machine(RuleBasedStateMachine):
             "scan_frequency": "100ms",
         }
         data = {"inputs": [one], "host.id": "host", "output.store.bulk_max_bytes": "1KiB"}
-        with mock.patch("shipper.agent.open_output", return_value=self.sink):
+        with mock.patch("shipper.sending.open_output", return_value=self.sink):
             self.agent = Agent(from_mapping(data, env={"SHIPPER_HOME": str(self.folder / "home")}))
         self.flying = deque()
         self.agent._queue.put = lambda batch, timeout: (self.flying.append(batch), True)[1]
