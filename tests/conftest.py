@@ -22,11 +22,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+HERE = Path(__file__).parent
+
+
 def pytest_collection_modifyitems(items):
-    """The first integration test waits for a download and a start."""
+    """The first integration test waits for a download and a start.
+
+    Where processes share the work (``--dist loadgroup``), one of them begins with the hosts, which takes longest and is
+    mostly waiting; what needs an Elasticsearch stays together, so that there is one of each kind; so does each file.
+    """
     for item in items:
-        if item.get_closest_marker("integration") and not item.get_closest_marker("timeout"):
+        integration = item.get_closest_marker("integration")
+        if integration and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(START_SECONDS))
+        group = "deploy" if _on_hosts(item) else "integration" if integration else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not _on_hosts(item))
+
+
+def _on_hosts(item: pytest.Item) -> bool:
+    return HERE / "deploy" in item.path.parents
 
 
 STAND_INS = pytest.StashKey[set]()
@@ -36,6 +51,18 @@ STAND_INS = pytest.StashKey[set]()
 def stand_in(pytestconfig) -> Callable[[str], None]:
     """``stand_in("Kibana: ...")``: what had to be stood in for is named in the summary of the run."""
     return pytestconfig.stash.setdefault(STAND_INS, set()).add
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """What a process of several had to stand in for."""
+    node.config.stash.setdefault(STAND_INS, set()).update(getattr(node, "workeroutput", {}).get("stand_ins", ()))
+
+
+def pytest_sessionfinish(session):
+    """Tell the process that prints the summary."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["stand_ins"] = sorted(session.config.stash.get(STAND_INS, set()))
 
 
 def pytest_terminal_summary(terminalreporter, config):
