@@ -23,25 +23,31 @@ if TYPE_CHECKING:
 
 
 HERE = Path(__file__).parent
+TOGETHER = ("tests/deploy/", "tests/integration/")
 
 
 def pytest_collection_modifyitems(items):
-    """The first integration test waits for a download and a start.
-
-    Where processes share the work (``--dist loadgroup``), one of them begins with the hosts, which takes longest and is
-    mostly waiting; what needs an Elasticsearch stays together, so that there is one of each kind; so does each file.
-    """
+    """The first integration test waits for a download and a start; what is done on hosts takes longest, and begins."""
     for item in items:
-        integration = item.get_closest_marker("integration")
-        if integration and not item.get_closest_marker("timeout"):
+        if item.get_closest_marker("integration") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(START_SECONDS))
-        group = "deploy" if _on_hosts(item) else "integration" if integration else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not _on_hosts(item))
+    items.sort(key=lambda item: HERE / "deploy" not in item.path.parents)
 
 
-def _on_hosts(item: pytest.Item) -> bool:
-    return HERE / "deploy" in item.path.parents
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Where processes share the work, hosts and servers are started by one of them: a folder of those stays together.
+
+    All other files stay together each. (The groups of pytest-xdist 3.8 do not work with pytest 9.2.)
+    """
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where it is installed
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.partition("::")[0]
+            return next((each for each in TOGETHER if path.startswith(each)), path)
+
+    return Scheduling(config, log)
 
 
 STAND_INS = pytest.StashKey[set]()
