@@ -52,6 +52,19 @@ def flipped(data, at):
         (flipped(PACKED, -6), "damaged", len(RAW)),
         (flipped(PACKED, -1), "damaged", len(RAW)),
     ],
+    ids=[
+        "one member",
+        "two members",
+        "garbage behind",
+        "padding behind",
+        "empty",
+        "a byte short",
+        "no trailer",
+        "half a header",
+        "half a second header",
+        "wrong checksum",
+        "wrong size",
+    ],
 )
 def test_an_archive_is_complete_only_with_the_right_trailer_of_its_last_member(archive, data, state, size):
     content = archive(data)
