@@ -23,6 +23,8 @@ CLEAN_EVERY = 600.0
 """Seconds between looks for entries that can be forgotten."""
 DETACHED = 3600.0
 """Seconds for which a file that is gone is remembered, for its archive may come."""
+CERTAIN = 7 * 86400.0
+"""Seconds past its time after which a file is forgotten at the first look: before that the clock may just have jumped."""
 
 
 class Forgetting:
@@ -31,6 +33,8 @@ class Forgetting:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._next_seen = self._next_clean = 0.0
+        self._due: set[int] = set()
+        """Entries that an earlier look of this process found useless."""
 
     def seen(self, found: Iterable[Found]) -> None:
         """These are there now."""
@@ -52,22 +56,28 @@ class Forgetting:
             log.debug("%s", error)
 
     def clean(self, inactive: float) -> None:
-        """Forget files that are gone; ``inactive``: seconds after which those that were just not seen are, 0 for never."""
+        """Forget files that are gone; ``inactive``: seconds after which those that were just not seen are, 0 for never.
+
+        Their times are the wall clock's, which may have jumped: so two looks, ``CLEAN_EVERY`` apart, have to agree on it.
+        """
         if time.monotonic() < self._next_clean:
             return
         self._next_clean = time.monotonic() + CLEAN_EVERY
         now = time.time()
-        useless = [
+        useless: dict[int, float] = {}
+        for entry in self._registry.entries():
+            limit = inactive if entry.inode else DETACHED
+            late = now - entry.seen - limit
+            if limit and late > 0 and not entry.open and (not entry.inode or recognition.displaced(entry)):
+                useless[entry.file] = late
+        forgotten = [
             entry
             for entry in self._registry.entries()
-            if not entry.open
-            and (
-                (not entry.inode and now - entry.seen > DETACHED)
-                or (inactive and now - entry.seen > inactive and recognition.displaced(entry))
-            )
+            if (late := useless.get(entry.file, 0.0)) > CERTAIN or (late and entry.file in self._due)
         ]
-        if useless:
+        self._due = set(useless)
+        if forgotten:
             try:
-                self._registry.forget_all(useless)
+                self._registry.forget_all(forgotten)
             except StateError as error:
                 log.debug("%s", error)

@@ -61,7 +61,8 @@ class Harvester:
     def _begin(self) -> None:
         content = self.reader.content
         status = os.fstat(content.descriptor)
-        self._head = content.read(min(PREFIX, self.reader.end), 0)
+        # As much as the entry was registered with: what is read first has to begin with that (see ``is_registered``).
+        self._head = content.read(min(PREFIX, max(self.reader.end, self.entry.prefix_length)), 0)
         self._before = tail_of(content, self.reader.position)
         self._marked = self.reader.position
         self._looked = (-1, -1)
@@ -84,11 +85,11 @@ class Harvester:
                 return None
             head = self._head
             if len(head) < PREFIX:
-                head = self.reader.content.read(min(PREFIX, self.reader.end), 0)
+                head = self.reader.content.read(min(PREFIX, max(self.reader.end, len(head))), 0)
             first = head
             if not end + self.reader.skipped:
                 first = (block.data[:PREFIX] if block is not None else b"") + self.reader.tail[:PREFIX]
-            if not first.startswith(head) or not self._same(end, before):
+            if not first.startswith(head[: len(first)]) or not self._same(end, before):
                 self.reader.restore(before)
                 self.truncated = self.final = True
                 return None
@@ -110,7 +111,8 @@ class Harvester:
         self._before = tail_of(self.reader.content, offset)
         self._marked = offset
         self._marks.append((offset, digest(self._before)))
-        self._head = self.reader.content.read(min(PREFIX, offset), 0)
+        if offset > len(self._head):
+            self._head = self.reader.content.read(min(PREFIX, offset), 0)
 
     def flush(self, registry: Registry, *, lines: bool) -> Block | None:
         """What is left as an event of its own, though its end has not been seen; with ``lines``, whole lines only.
@@ -173,6 +175,11 @@ class Harvester:
             return False
         self._looked, self.seen_size = looked, status.st_size
         return True
+
+    def is_registered(self) -> bool:
+        """Whether what was opened begins as its entry says: it may have been written anew since it was recognised."""
+        length = self.entry.prefix_length
+        return not length or digest(self._head[:length]) == self.entry.prefix
 
     def changed(self) -> bool:
         """Whether the open file no longer is what was read: shorter than that, or with other content. Raises ``OSError``."""

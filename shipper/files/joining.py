@@ -101,6 +101,10 @@ def end_of(harvester: Harvester, framer: Framer, registry: Registry, limit: int,
         release(harvester)
         return harvester.flush(registry, lines=False)
     probe = following.reader.content.read(max(0, min(PROBE, limit - len(tail))), 0)
+    if following.changed():  # truncated meanwhile: what was probed may be another's
+        following.truncated = following.final = True
+        release(harvester)
+        return None
     whole = probe[: probe.rfind(b"\n") + 1]
     # The writer is done with the one before once it has begun the next: what comes last of it is there by now.
     if not harvester.at_end() or (not whole and not waited):

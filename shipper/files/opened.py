@@ -68,6 +68,10 @@ class Opened:
     def undo(self, harvester: Harvester) -> None:
         """As if it had not been taken up."""
         harvester.close()
+        self.release(harvester)
+
+    def release(self, harvester: Harvester) -> None:
+        """As ``undo``; its content stays open."""
         harvester.entry.open = False
         self.by_file.pop(harvester.entry.file, None)
         self.leave(harvester)

@@ -245,7 +245,7 @@ class Opening:
 
     def _begin(self, candidate: Candidate, *, known: bool) -> Harvester | str | None:
         """The harvester of a file; text: why it has none; ``None``: no entry under its inode is its own."""
-        file, opened, registry = candidate.file, self._opened, self._registry
+        file, registry = candidate.file, self._registry
         if known:
             entry = self._matching.here(candidate)
             if entry is None or isinstance(entry, str):
@@ -265,9 +265,18 @@ class Opening:
             prefix=digest(candidate.head),
             born=candidate.born,
         )
-        return opened.take_up(entry, file.shown, candidate.content)
+        return self._take_up(entry, candidate)
 
-    def _go_on(self, entry: Entry, candidate: Candidate) -> Harvester:
+    def _take_up(self, entry: Entry, candidate: Candidate) -> Harvester | str:
+        harvester = self._opened.take_up(entry, candidate.file.shown, candidate.content)
+        if harvester.is_registered():
+            return harvester
+        # Truncated and written anew since it was recognised: the next look finds another file there.
+        self._opened.release(harvester)
+        self._early[candidate.file.path] = -1
+        return ""
+
+    def _go_on(self, entry: Entry, candidate: Candidate) -> Harvester | str:
         """Read on in the file that is an entry's, wherever it was before."""
         file, opened, registry = candidate.file, self._opened, self._registry
         old, other = entry.path, opened.by_file.get(entry.file)
@@ -278,7 +287,10 @@ class Opening:
             registry.commit([entry])
             log.info("%s goes on in %s", old, file.shown)
         if other is None:
-            harvester = opened.take_up(entry, file.shown, candidate.content)
+            taken = self._take_up(entry, candidate)
+            if isinstance(taken, str):
+                return taken
+            harvester = taken
         else:
             harvester = opened.again(other, candidate.content)
         if old != entry.path:

@@ -114,6 +114,7 @@ class Log:
         packed = Path(f"{path}.gz")
         with path.open("rb") as source, gzip.open(packed, "wb", 1) as target:
             shutil.copyfileobj(source, target)
+        shutil.copystat(path, packed)
         path.unlink()
         return packed
 

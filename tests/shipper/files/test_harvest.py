@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import tempfile
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from parser.multiline import Lines
 from shipper.errors import StateError
 from shipper.files.closing import GONE_AFTER
 from shipper.files.discovery import Discovery
-from shipper.files.forgetting import DETACHED
+from shipper.files.forgetting import CERTAIN, DETACHED
 from shipper.files.harvest import Harvest
 from shipper.files.options import Options
 from shipper.state.registry import Registry
@@ -162,6 +163,9 @@ def test_a_file_that_is_gone_is_read_to_its_end_then_closed_and_some_day_forgott
     [entry] = registry.entries()
     assert (entry.offset, entry.inode) == (8, 0), "its archive may come"
     entry.seen -= int(DETACHED) + 1
+    harvest._forgetting._next_clean = 0.0
+    harvest.close_idle()
+    assert registry.entries() == [entry], "the clock may have jumped"
     harvest._forgetting._next_clean = 0.0
     harvest.close_idle()
     assert registry.entries() == []
@@ -622,6 +626,57 @@ def test_what_is_not_seen_for_long_is_forgotten(harvest, registry, logs, tmp_pat
     again.close_idle()
     assert len(registry.entries()) == 1
     registry.entries()[0].seen -= 3601
-    again._forgetting._next_clean = 0.0
-    again.close_idle()
-    assert registry.entries() == []
+    for left in (1, 0):  # the clock may have jumped: two looks have to agree
+        again._forgetting._next_clean = 0.0
+        again.close_idle()
+        assert len(registry.entries()) == left
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(DETACHED + 60, 1), (DETACHED + CERTAIN + 60, 0)])
+def test_a_clock_that_jumps_at_a_restart_makes_nothing_forgotten(harvest, registry, seconds, left):
+    entry = registry.register(key=b"k", path="gone", device=0, inode=0)
+    entry.seen -= int(seconds)
+    harvest.close_idle()  # the first look of a process, as every one-shot run's
+    assert len(registry.entries()) == left
+
+
+def test_what_was_truncated_before_its_first_checkpoint_goes_on_in_its_copy(harvest, registry, logs, tmp_path):
+    """It may have been delivered: the copy has to have the same ids."""
+    (logs / "a.log").write_text(numbered(50))
+    harvest.scan()
+    before = lines(harvest)
+    harvest.close()
+    (logs / "a.log.1").write_text(numbered(50))
+    os.truncate(logs / "a.log", 0)
+    with closing(restarted(harvest, registry, tmp_path)) as again:
+        assert lines(again) == before
+
+
+@pytest.mark.parametrize("read", ["before it is taken up", "after"])
+def test_what_was_written_anew_since_it_was_recognised_is_another_file(harvest, registry, logs, monkeypatch, read):
+    """Its ids are made of the first line that was seen."""
+    (logs / "a.log").write_text(numbered(50))
+    register = registry.register
+
+    def replaced():
+        shutil.copyfile(logs / "a.log", logs / "a.log.1")
+        (logs / "a.log").write_text("other\n" * 3)
+
+    def registered(**named):
+        monkeypatch.undo()
+        entry = register(**named)
+        replaced()
+        return entry
+
+    if read == "after":
+        harvest.scan()
+        replaced()
+    else:
+        monkeypatch.setattr(registry, "register", registered)
+        harvest.scan()
+    found = lines(harvest)
+    assert not found
+    assert harvest.check()
+    harvest.scan()
+    assert sorted(lines(harvest).values()) == [numbered(50).splitlines(), ["other"] * 3]
+    assert {entry.salt for entry in registry.entries()} == {0}
