@@ -1,16 +1,18 @@
 """``cluster.yml`` on three machines with real Elasticsearch nodes, and ``upgrade.yml`` over them while documents are written.
 
-Three servers on one machine take more time than CI has: it runs where ``DEPLOY_CLUSTER=1`` is set, on a machine that allows
-65535 open files, which Elasticsearch's bootstrap checks ask of each node.
+Three servers on one machine take more time than CI has: it runs where ``DEPLOY_CLUSTER=1`` is set. Where fewer open files are
+allowed than Elasticsearch's bootstrap checks ask of each node, ``open_files.py`` stands in for them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from deploy.open_files import WANTED, allowed, compile_library, preload
 from deploy.playbook import Result, run_playbook, write_inventory
 from deploy.stack_packages import NEXT, VERSION, packages
 from elasticsearch_node.node import CannotRunError
@@ -24,11 +26,12 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         os.environ.get("DEPLOY_CLUSTER") != "1",
-        reason="cluster.yml and upgrade.yml over three real nodes ARE NOT TESTED here: it takes minutes; set DEPLOY_CLUSTER=1",
+        reason="cluster.yml and upgrade.yml over three real nodes ARE NOT TESTED here: ten minutes on two cores "
+        "(converge 4:02, again 1:02, upgrade 2:39, a node down 1:10); set DEPLOY_CLUSTER=1",
     ),
     pytest.mark.timeout(1800),
 ]
-FILES = 65535
+CURL = "curl -sS --cacert /etc/elasticsearch/certs/ca.crt -u elastic:elastic-pw"
 SECRETS = {
     "ELASTIC_PASSWORD": "elastic-pw",
     "KIBANA_SYSTEM_PASSWORD": "kibana-pw",
@@ -70,28 +73,33 @@ class Cluster(NamedTuple):
 
     def ask(self, path: str, *options: str) -> dict:
         """The first node's answer, asked there as ``elastic``."""
-        command = f"curl -sS --cacert /etc/elasticsearch/certs/ca.crt -u elastic:elastic-pw {' '.join(options)}"
-        return json.loads(self.hosts[0].run(f"{command} 'https://127.0.0.1:9200{path}'"))
+        return json.loads(self.hosts[0].run(f"{CURL} {shlex.join(options)} 'https://127.0.0.1:9200{path}'"))
 
     def starts(self) -> list[int]:
         return [each.starts("elasticsearch") for each in self.hosts]
 
 
 @pytest.fixture(scope="module")
-def cluster(boot, work) -> Cluster:
+def cluster(boot, work, stand_in) -> Cluster:
     try:
         mirror = packages()
     except CannotRunError as error:
         pytest.skip(f"no packages of the stack: {error}")
     hosts = [boot(f"es{number}") for number in (1, 2, 3)]
-    # Nodes that talk to each other refuse to start with fewer, and a container cannot raise what its machine allows.
-    files = hosts[0].run("ulimit -Hn").strip()
-    if files != "unlimited" and int(files) < FILES:
-        pytest.skip(
-            f"cluster.yml and upgrade.yml over real nodes ARE NOT TESTED: Elasticsearch wants {FILES} open files, {files} are allowed here"
-        )
     folder = work / "cluster"
     folder.mkdir()
+    if (files := allowed(hosts[0])) < WANTED:
+        try:
+            library = compile_library(folder)
+        except CannotRunError as error:
+            pytest.skip(
+                f"cluster.yml and upgrade.yml over real nodes ARE NOT TESTED: {files} open files are allowed here. {error}"
+            )
+        stand_in(
+            f"open files: {files} are allowed here; Elasticsearch's bootstrap check is told {WANTED} (a preloaded library)"
+        )
+        for each in hosts:
+            preload(each, library)
     groups = {"elasticsearch": hosts, "logstash": hosts[:2], "kibana": hosts[2:]}
     inventory = write_inventory(
         folder / "inventory.json", hosts, groups, elastic_mirror=str(mirror), elasticsearch_heap_mb=512
@@ -128,8 +136,11 @@ def test_a_rolling_upgrade_loses_nothing_that_was_acknowledged(cluster):
     writer.run("systemctl stop trickle")
     acknowledged = int(writer.read("/root/acknowledged"))
     cluster.ask("/logs-trickle-default/_refresh", "-X", "POST")
-    found = cluster.ask("/logs-trickle-default/_count")["count"]
-    assert acknowledged <= found <= acknowledged + 1  # one may have been under way
+    answer = cluster.ask("/logs-trickle-default/_search?size=10000&_source=false")
+    found = {int(each["_id"]) for each in answer["hits"]["hits"]}
+    assert acknowledged > len(cluster.hosts)
+    assert not set(range(1, acknowledged + 1)) - found
+    assert max(found) <= acknowledged + 1  # one may have been under way
     for host in cluster.hosts:
         assert NEXT in host.run("dpkg-query --show elasticsearch")
     assert cluster.starts() == [2, 2, 2]
@@ -140,7 +151,14 @@ def test_a_rolling_upgrade_loses_nothing_that_was_acknowledged(cluster):
 
 
 def test_nothing_is_upgraded_while_a_node_is_down(cluster):
-    cluster.hosts[2].run("systemctl stop elasticsearch")
+    down = cluster.hosts[2]
+    # Without shards: the two others are green without it, and have no quorum without one more.
+    settings = {"persistent": {"cluster.routing.allocation.exclude._name": down.name}}
+    cluster.ask("/_cluster/settings", "-X", "PUT", "-H", "content-type: application/json", "-d", json.dumps(settings))
+    cluster.hosts[0].wait(f"! {CURL} 'https://127.0.0.1:9200/_cat/shards?h=node' | grep -q {down.name}")
+    down.run("systemctl stop elasticsearch")
+    health = cluster.ask("/_cluster/health?wait_for_status=green&wait_for_nodes=2&timeout=60s")
+    assert (health["status"], health["number_of_nodes"]) == ("green", 2)
     result = cluster.play("upgrade.yml", stack_version="9.9.9")
     assert result.code != 0
     assert "with 2 of 3 nodes" in result.output
