@@ -18,7 +18,7 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,8 @@ PACKAGES = ("docker.io", "iproute2", "iptables")
 START_SECONDS = 60
 SWITCH = "DEPLOY_DOCKER"
 """In the environment, ``0``: use no engine, and start none."""
+STARTED: list[subprocess.Popen[bytes]] = []
+"""What this process started: kept, because an engine outlives its Popen, which would warn of that."""
 
 
 @contextmanager
@@ -102,6 +104,7 @@ def start(folder: Path, env: dict[str, str]) -> None:
             stderr=output,
             start_new_session=True,  # other test processes use it too: it outlives this one
         )
+    STARTED.append(process)
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         if answers(env):
@@ -124,8 +127,8 @@ def stop(folder: Path) -> None:
         return
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and Path(f"/proc/{pid}/cmdline").is_file():
-        with suppress(ChildProcessError):  # another process started it
-            os.waitpid(pid, os.WNOHANG)
+        for process in STARTED:
+            process.poll()  # a child that nobody waits for would stay, as a zombie
         time.sleep(0.1)
 
 

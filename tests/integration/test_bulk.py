@@ -39,17 +39,6 @@ def elasticsearch_url(request):
 
 
 @pytest.fixture
-def request_es(elasticsearch_url):
-    def request(method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(elasticsearch_url + path, data, {"content-type": "application/json"}, method=method)
-        with urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
-
-    return request
-
-
-@pytest.fixture
 def index(request_es):
     """The name of an index that no other test uses; removed at the end."""
     name = f"test-{uuid.uuid4().hex[:12]}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from urllib.request import Request, urlopen
 
 import orjson
 import pytest
@@ -13,17 +12,6 @@ from click.testing import CliRunner
 from shipper.cli import main
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def request_es(elasticsearch_url):
-    def request(method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(elasticsearch_url + path, data, {"content-type": "application/json"}, method=method)
-        with urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
-
-    return request
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import trustme
 from lumberjack_peers import Cutter
+from receiver_process import ReceiverProcess
 
 from shipper.errors import UnavailableError
 from shipper.outputs.batch import Batch
@@ -55,47 +56,9 @@ def certificates(tmp_path_factory):
     return folder
 
 
-class Process:
-    """``shipper receive`` as a process of its own, which writes into a file."""
-
-    def __init__(self, folder, output=None, **own):
-        self.folder = folder
-        self.settings = folder / "shipper.yml"
-        self.port = 0
-        self.own = own
-        self.output = output or {"output.file.path": str(folder / "out")}
-
-    def start(self):
-        mapping = {
-            "receive": {"host": f"127.0.0.1:{self.port}", **self.own},
-            "path.data": str(self.folder / "data"),
-            **self.output,
-        }
-        self.settings.write_text(json.dumps(mapping))
-        command = [sys.executable, "-m", "shipper", "receive", "-c", str(self.settings)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            if "listening on " in line:
-                self.port = int(line.split("listening on ")[1].split()[0].rpartition(":")[2])
-                break
-        self.log = []
-        threading.Thread(target=self.log.extend, args=(self.process.stderr,), daemon=True).start()
-        return self
-
-    def stop(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        code = self.process.wait(30)
-        self.process.stderr.close()
-        return code
-
-    def documents(self):
-        path = self.folder / "out" / "shipper.ndjson"
-        return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 @pytest.fixture
 def receiver(tmp_path):
-    running = Process(tmp_path).start()
+    running = ReceiverProcess(tmp_path).start()
     yield running
     if running.process.poll() is None:
         running.stop()
@@ -116,7 +79,7 @@ def test_go_lumbers_client_into_the_receiver(go_lumber, receiver, compress, pipe
 
 
 def test_go_lumbers_client_over_tls(go_lumber, tmp_path, certificates):
-    running = Process(tmp_path, **{"ssl.certificate": str(certificates / "server.pem")}).start()
+    running = ReceiverProcess(tmp_path, **{"ssl.certificate": str(certificates / "server.pem")}).start()
     done = subprocess.run(
         [go_lumber / "client", "-address", f"localhost:{running.port}", "-count", "1000", "-ca", certificates / "ca.crt"],
         capture_output=True, text=True, timeout=60, check=True,
@@ -128,7 +91,7 @@ def test_go_lumbers_client_over_tls(go_lumber, tmp_path, certificates):
 
 def test_go_lumbers_client_while_the_receiver_is_killed(go_lumber, tmp_path):
     """The client gives up at a broken connection, as a Beat's does, and begins again. Nothing that it was told of is missing."""
-    running = Process(tmp_path).start()
+    running = ReceiverProcess(tmp_path).start()
     for at in range(3):
         client = subprocess.Popen(
             [go_lumber / "client", "-address", f"127.0.0.1:{running.port}", "-count", "200000", "-batch", "200"],
@@ -222,7 +185,9 @@ def test_the_output_into_go_lumbers_server_with_connections_cut(go_lumber):
 
 def test_pylogbeat_into_the_receiver(tmp_path, certificates):
     pylogbeat = pytest.importorskip("pylogbeat", reason="pylogbeat is not installed")
-    running = Process(tmp_path, pipeline="spring-boot", **{"ssl.certificate": str(certificates / "server.pem")}).start()
+    running = ReceiverProcess(
+        tmp_path, pipeline="spring-boot", **{"ssl.certificate": str(certificates / "server.pem")}
+    ).start()
     options = {"ssl_enable": True, "ssl_verify": True, "ca_certs": str(certificates / "ca.crt")}
     with pylogbeat.PyLogBeatClient("127.0.0.1", running.port, timeout=10, **options) as client:
         for part in range(3):  # its numbers go on from window to window
@@ -236,7 +201,7 @@ def test_pylogbeat_into_the_receiver(tmp_path, certificates):
 def test_our_agent_into_our_receiver_that_is_killed(tmp_path):
     """With the store as its output, each line is there once, however often the receiver dies."""
     lines = 30_000
-    running = Process(tmp_path, output={"output.store": {}}).start()
+    running = ReceiverProcess(tmp_path, output={"output.store": {}}).start()
     (tmp_path / "a.log").write_text("".join(f"{SPRING} {at}\n" for at in range(lines)))
     mapping = {
         "inputs": [{"paths": [str(tmp_path / "a.log")], "pipeline": "spring-boot"}],
@@ -267,7 +232,7 @@ def in_the_store(running):
 
 def test_our_agent_into_our_receiver(tmp_path):
     """``shipper run --once`` with the output logstash; what it has parsed stays as it is, and its ids arrive."""
-    running = Process(tmp_path, pipeline="spring-boot").start()
+    running = ReceiverProcess(tmp_path, pipeline="spring-boot").start()
     (tmp_path / "a.log").write_text("".join(f"{SPRING} {at}\n" for at in range(2000)))
     mapping = {
         "inputs": [{"paths": [str(tmp_path / "a.log")], "pipeline": "spring-boot"}],
