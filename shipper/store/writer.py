@@ -7,6 +7,8 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+import orjson
+
 from shipper.store import seen
 from shipper.store.columns import Columns, columns
 from shipper.store.reader import number, partition_paths
@@ -48,6 +50,7 @@ class Writer:
         self._partition_documents = partition_documents
         self._partition_bytes = partition_bytes
         self._sealed: list[_Sealed] = []
+        self._filters = seen.Filters()
         self._active: sqlite3.Connection | None = None
         paths = partition_paths(folder)
         self.path = paths.pop() if paths else folder / "000001.db"
@@ -124,24 +127,22 @@ class Writer:
 
     def _add_sealed(self, path: Path) -> None:
         self.path, active = path, self.path
-        self._sealed.append(_Sealed(path))
+        sealed = _Sealed(path)
+        self._sealed.append(sealed)
+        self._filters.add(sealed.seen())
         self.path = active
 
     def _without_sealed(
         self, rows: list[tuple[str, bytes, Columns]]
     ) -> tuple[list[tuple[str, bytes, Columns]], int, int]:
         """The rows whose ids no sealed partition has; how many were left out; how many of those differ from what is stored."""
-        if not self._sealed or not rows:
-            return rows, 0, 0
-        where = seen.positions([row[0] for row in rows])
         known: set[int] = set()
         different = 0
-        for sealed in self._sealed:
-            for index in seen.candidates(sealed.seen, where):
-                source = sealed.source(rows[index][0])
-                if source is not None and index not in known:
-                    known.add(index)
-                    different += source != rows[index][1]
+        for partition, indexes in self._filters.candidates([row[0] for row in rows]).items():
+            sources = self._sealed[partition].sources([rows[index][0] for index in indexes])
+            found = [index for index in indexes if rows[index][0] in sources and index not in known]
+            known.update(found)
+            different += sum(sources[rows[index][0]] != rows[index][1] for index in found)
         if not known:
             return rows, 0, 0
         return [row for index, row in enumerate(rows) if index not in known], len(known), different
@@ -203,27 +204,30 @@ class _Sealed:
         self._connection = open_for_reading(path)
         try:
             self._connection.execute("PRAGMA cache_size = -256")
-            self.seen = b"\0" * (seen.BITS >> 3)
             self.last_seq = 0
-            if is_partition(self._connection, path):
-                self._load()
+            self._begun = is_partition(self._connection, path)
+            if self._begun:
+                first, last = self._connection.execute(
+                    "SELECT (SELECT value FROM meta WHERE name = 'first_seq'), (SELECT max(seq) FROM documents)"
+                ).fetchone()
+                self.last_seq = first - 1 if last is None else last
         except BaseException:
             self._connection.close()
             raise
 
-    def _load(self) -> None:
+    def seen(self) -> bytes:
+        """The filter of its ids, as it was kept or, if the partition was not sealed in order, made from them."""
+        if not self._begun:
+            return seen.build(())
         found = self._connection.execute("SELECT value FROM meta WHERE name = 'seen'").fetchone()
-        ids = self._connection.execute("SELECT id FROM documents")
-        self.seen = found[0] if found else seen.build(row[0] for row in ids)
-        first, last = self._connection.execute(
-            "SELECT (SELECT value FROM meta WHERE name = 'first_seq'), (SELECT max(seq) FROM documents)"
-        ).fetchone()
-        self.last_seq = first - 1 if last is None else last
+        if found and len(found[0]) == seen.BYTES:
+            return bytes(found[0])
+        return seen.build(row[0] for row in self._connection.execute("SELECT id FROM documents"))
 
-    def source(self, name: str) -> bytes | None:
-        """The JSON stored under this id, if any."""
-        row = self._connection.execute("SELECT CAST(source AS BLOB) FROM documents WHERE id = ?", (name,)).fetchone()
-        return None if row is None else row[0]
+    def sources(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """The JSON stored under those of the ids that are here."""
+        find = "SELECT id, CAST(source AS BLOB) FROM documents WHERE id IN (SELECT value FROM json_each(?))"
+        return dict(self._connection.execute(find, (orjson.dumps(ids).decode(),)).fetchall())
 
     def close(self) -> None:
         self._connection.close()

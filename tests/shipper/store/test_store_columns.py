@@ -66,9 +66,17 @@ def test_values_that_are_no_text_become_text():
     assert found.level == "5"
 
 
-def test_the_filter_holds_what_was_put_in_and_little_else():
+@pytest.mark.parametrize("partitions", [1, 8, 9, 20])
+def test_the_filters_tell_which_partitions_may_hold_an_id(partitions):
     ids = [f"{number:020d}" for number in range(30_000)]
-    bits = seen.build(ids[:20_000])
-    assert len(bits) == seen.BITS // 8
-    assert seen.candidates(bits, seen.positions(ids[:20_000])) == list(range(20_000))
-    assert len(seen.candidates(bits, seen.positions(ids[20_000:]))) < 50
+    filters = seen.Filters()
+    assert filters.candidates(ids[:10]) == {}
+    parts = [ids[at * 1000 : (at + 1) * 1000] for at in range(partitions)]
+    for part in parts:
+        filters.add(seen.build(part))
+    for number, part in enumerate(parts):
+        found = filters.candidates(part)
+        assert found.pop(number) == list(range(1000))
+        assert sum(map(len, found.values())) < 5, "what other partitions hold"
+    # More filters and more ids: what is in none of them is rarely looked up.
+    assert sum(map(len, filters.candidates(ids[20_000:]).values())) < 50
