@@ -35,4 +35,4 @@ def open_output(settings: Settings) -> Output:
         case "store":
             from shipper.outputs.store import StoreOutput  # noqa: PLC0415 - SQLite, only where it is used
 
-            return StoreOutput(settings.store_path)
+            return StoreOutput(settings.store_path, output.max_bytes)

@@ -21,16 +21,16 @@ _BAD_REQUEST = 400
 
 
 class StoreOutput(Output):
-    """Writes batches into the store in the folder ``path``, one transaction each.
+    """Writes batches into the store in the folder ``path``, one transaction each; ``max_bytes`` bounds what is kept.
 
     ``conflicts`` counts documents that were there already under their id, with other content.
     """
 
     name = "store"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_bytes: int | None = None) -> None:
         self.conflicts = 0
-        self._store = Store(path)
+        self._store = Store(path, max_bytes=max_bytes)
 
     def check(self) -> None:
         """Open the store for writing; it is made if need be. Raises ``UnavailableError`` or ``RefusedError``."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Self
 
 from shipper.query.plan import Plan
 from shipper.query.searching import Hit, Selection
-from shipper.store.reader import Partition, number, partition_paths
+from shipper.store.reader import Partition, existing, number, partition_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,15 +35,12 @@ class Tail:
     def last(self, limit: int) -> list[Hit]:
         """The last ``limit`` documents before this place, in order of arrival."""
         hits: list[Hit] = []
-        for path in reversed(partition_paths(self._folder)):
-            if len(hits) >= limit:
-                break
-            partition = Partition(path)
-            try:
+        for partition in existing(reversed(partition_paths(self._folder))):
+            with closing(partition):
                 if partition.ready:
                     hits = self._hits(partition, 0, last=limit - len(hits)) + hits
-            finally:
-                partition.close()
+            if len(hits) >= limit:
+                break
         return hits
 
     def new(self) -> list[Hit]:
@@ -75,7 +73,8 @@ class Tail:
     def _successor(self) -> bool:
         if self._partition is None:
             return bool(partition_paths(self._folder))
-        return self._partition.path.with_name(f"{self._partition.number + 1:06d}.db").exists()
+        path = self._partition.path
+        return path.with_name(f"{self._partition.number + 1:06d}.db").exists() or not path.exists()
 
     def _advance(self) -> bool:
         """Open the next partition; ``False`` if there is none that is ready."""
@@ -98,8 +97,7 @@ class Tail:
 
 
 def _last_ready(paths: list[Path]) -> Partition | None:
-    for path in reversed(paths):
-        partition = Partition(path)
+    for partition in existing(reversed(paths)):
         if partition.ready:
             return partition
         partition.close()

@@ -21,6 +21,7 @@ from shipper.settings.outputs import (
     LogstashOutputSettings,
     StoreOutputSettings,
 )
+from shipper.settings.units import as_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -292,13 +293,18 @@ def _explain(detail: ErrorDetails) -> str:
             hint = _did_you_mean(str(given), [each.strip("'") for each in allowed.replace(" or ", ", ").split(", ")])
             return f"must be {allowed}, not {_kind(given)}" + (f": {hint}" if hint else "")
         case "greater_than":
-            return f"must be more than {context['gt']:g}"
+            return f"must be more than {_bound(context['gt'])}"
         case "greater_than_equal":
-            return f"must be at least {context['ge']:g}"
+            return f"must be at least {_bound(context['ge'])}"
         case "less_than_equal":
-            return f"must be at most {context['le']:g}"
+            return f"must be at most {_bound(context['le'])}"
         case _:
             return detail["msg"].replace("Input should be", "must be").replace("Value error, ", "")
+
+
+def _bound(value: float) -> str:
+    """A limit in a message; whole MiB are always sizes."""
+    return as_size(int(value)) if value and value % (1 << 20) == 0 else f"{value:g}"
 
 
 def _kind(value: Any) -> str:

@@ -33,6 +33,12 @@ class StoreOutputSettings(OutputSettings):
 
     kind: Literal["store"] = "store"
     path: FilePath | None = Field(default=None, description="The store's folder. Default: `store` below `path.data`.")
+    max_bytes: Size | None = Field(
+        default=None,
+        ge=64 << 20,
+        description="About how much disk the store may use: the oldest events are deleted for the new, an eighth of it or less"
+        " at a time. Default: everything is kept.",
+    )
 
 
 class ConsoleOutputSettings(OutputSettings):

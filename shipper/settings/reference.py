@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from shipper.settings.binding import OUTPUTS, inner_model, keys_of
 from shipper.settings.model import InputSettings, Settings
 from shipper.settings.receive import ReceiveSettings
-from shipper.settings.units import Unit
+from shipper.settings.units import Unit, as_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def _default(info: FieldInfo) -> str:
     if unit == "duration":
         return f"`{_duration(value)}`"
     if unit == "size":
-        return f"`{_size(value)}`"
+        return f"`{as_size(value)}`"
     return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
 
 
@@ -95,10 +95,3 @@ def _duration(value: float) -> str:
         if value >= length and value % length == 0:
             return f"{value / length:g}{unit}"
     return f"{value:g}s" if value >= 1 else f"{value * 1000:g}ms"
-
-
-def _size(value: int) -> str:
-    for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if value % length == 0:
-            return f"{value // length}{unit}"
-    return str(value)

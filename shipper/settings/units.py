@@ -65,6 +65,14 @@ def size(value: Any) -> Any:
     raise ValueError(msg)
 
 
+def as_size(value: int) -> str:
+    """Bytes as a person writes them: ``64MiB``."""
+    for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if value % length == 0:
+            return f"{value // length}{unit}"
+    return str(value)
+
+
 def python_regex(source: str) -> str:
     """A regular expression as Filebeat takes it (Go's RE2), in Python's syntax.
 

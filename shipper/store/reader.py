@@ -6,12 +6,12 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
-from shipper.errors import StateError
+from shipper.errors import ShipperError, StateError
 from shipper.store.faults import explain
 from shipper.store.schema import is_partition, open_for_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -78,14 +78,25 @@ class Partition:
         self._connection.close()
 
 
+def existing(paths: Iterable[Path]) -> Iterator[Partition]:
+    """Those partitions that are still there: the writer drops the oldest where the store's size is bounded."""
+    for path in paths:
+        try:
+            partition = Partition(path)
+        except ShipperError:
+            if path.exists():
+                raise
+            continue
+        yield partition
+
+
 class Reader:
     """The store as it is when this is made; a context manager. ``partitions``: oldest first, without empty ones."""
 
     def __init__(self, folder: Path) -> None:
         self.partitions: list[Partition] = []
         try:
-            for path in partition_paths(folder):
-                partition = Partition(path)
+            for partition in existing(partition_paths(folder)):
                 if partition.empty:
                     partition.close()
                 else:

@@ -61,33 +61,45 @@ class Filters:
 
     def __init__(self) -> None:
         self._planes: list[bytearray] = []
-        self._count = 0
+        self._first = 0
+        self._end = 0
 
     def add(self, bits: bytes) -> None:
         """Take up the next partition's filter, as ``build`` made it."""
-        which = self._count % 8
-        if not which:
+        which = self._end % 8
+        if not which or not self._planes:
             self._planes.append(bytearray(BITS))
         plane = self._planes[-1]
         for at, table in enumerate(_SPREAD):
             column = int.from_bytes(bits.translate(table), "little") << which
             there = int.from_bytes(plane[at::8], "little")
             plane[at::8] = (there | column).to_bytes(BYTES, "little")
-        self._count += 1
+        self._end += 1
+
+    def drop(self) -> None:
+        """Forget the oldest filter; the next one is partition 0 from now on."""
+        which = self._first % 8
+        self._first += 1
+        if which == 7 or self._first == self._end:
+            del self._planes[0]
+        else:
+            self._planes[0] = self._planes[0].translate(_WITHOUT[which])
 
     def candidates(self, ids: Sequence[str]) -> dict[int, list[int]]:
-        """By partition (in the order of ``add``, from 0): indexes into ``ids`` that it may hold. It does not hold the others."""
+        """By partition (in the order of ``add``, oldest is 0): indexes into ``ids`` that it may hold. It does not hold the others."""
         found: dict[int, list[int]] = {}
         where = positions(ids) if self._planes else []
-        for number, plane in enumerate(self._planes):
+        for base, plane in zip(range(-(self._first % 8), self._end, 8), self._planes, strict=False):
             hits = [(at, held) for at, (a, b, c) in enumerate(where) if (held := plane[a] & plane[b] & plane[c])]
             for at, held in hits:
                 for which in _SET[held]:
-                    found.setdefault(number * 8 + which, []).append(at)
+                    found.setdefault(base + which, []).append(at)
         return found
 
 
 _SPREAD = [bytes(value >> at & 1 for value in range(256)) for at in range(8)]
 """For each bit of a byte, the table that leaves it alone, as the lowest."""
+_WITHOUT = [bytes(value & ~(1 << at) for value in range(256)) for at in range(8)]
+"""For each bit of a byte, the table that clears it."""
 _SET = [tuple(at for at in range(8) if value >> at & 1) for value in range(256)]
 """For each value of a byte, which of its bits are set."""

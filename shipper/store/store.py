@@ -23,11 +23,20 @@ class Store:
     (from one thread at a time), any number may read meanwhile.
 
     ``partition_documents`` (400,000) and ``partition_bytes`` (512 MiB): a partition that has reached either is sealed and
-    the next begun. More documents than that make ``store/seen.py``'s filter less sharp, not wrong.
+    the next begun. More documents than that make ``store/seen.py``'s filter less sharp, not wrong. ``max_bytes`` (no bound):
+    about as much is kept; the oldest partitions are deleted for the new.
     """
 
-    def __init__(self, path: Path, *, partition_documents: int = 400_000, partition_bytes: int = 512 << 20) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        partition_documents: int = 400_000,
+        partition_bytes: int = 512 << 20,
+        max_bytes: int | None = None,
+    ) -> None:
         self.path = path
+        self._max_bytes = max_bytes
         self._partition_documents = partition_documents
         self._partition_bytes = partition_bytes
         self._lock: WriterLock | None = None
@@ -82,7 +91,10 @@ class Store:
         if self._writer is None:
             try:
                 self._writer = Writer(
-                    self.path, partition_documents=self._partition_documents, partition_bytes=self._partition_bytes
+                    self.path,
+                    partition_documents=self._partition_documents,
+                    partition_bytes=self._partition_bytes,
+                    max_bytes=self._max_bytes,
                 )
             except sqlite3.Error as error:
                 raise explain(error, self._blame()) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -25,6 +26,12 @@ _MAX_TERMS = 20_000
 """How many terms' numbers are kept in memory; beyond that (a logger name per request?) it starts anew."""
 
 
+_LEAST = 8
+"""A bounded store has at least this many partitions, so that the oldest eighth goes, not half of it."""
+
+log = logging.getLogger(__name__)
+
+
 class Written(NamedTuple):
     """What became of a batch."""
 
@@ -45,10 +52,13 @@ class Writer:
     what is on disk. ``path`` is the file in use, for messages.
     """
 
-    def __init__(self, folder: Path, *, partition_documents: int, partition_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, *, partition_documents: int, partition_bytes: int, max_bytes: int | None = None
+    ) -> None:
         self._folder = folder
         self._partition_documents = partition_documents
-        self._partition_bytes = partition_bytes
+        self._partition_bytes = partition_bytes if max_bytes is None else min(partition_bytes, max_bytes // _LEAST)
+        self._max_bytes = max_bytes
         self._sealed: list[_Sealed] = []
         self._filters = seen.Filters()
         self._active: sqlite3.Connection | None = None
@@ -58,6 +68,7 @@ class Writer:
             for path in paths:
                 self._add_sealed(path)
             self._open_active(first_seq=self._sealed[-1].last_seq + 1 if self._sealed else 1)
+            self._drop_oldest()
         except BaseException:
             self.close()
             raise
@@ -124,6 +135,20 @@ class Writer:
         self._add_sealed(self.path)
         self.path = self._folder / f"{number(self.path) + 1:06d}.db"
         self._open_active(first_seq=self._next)
+        self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Delete sealed partitions, oldest first, until the others and a full active one fit into ``max_bytes``."""
+        if self._max_bytes is None:
+            return
+        sizes = [each.path.stat().st_size for each in self._sealed]
+        while self._sealed and sum(sizes) + self._partition_bytes > self._max_bytes:
+            dropped = self._sealed.pop(0)
+            self._filters.drop()
+            dropped.close()
+            for ending in ("", "-wal", "-shm"):
+                dropped.path.with_name(f"{dropped.path.name}{ending}").unlink(missing_ok=True)
+            log.info("%s: dropped, the oldest %d MiB of the store: max_bytes", dropped.path, sizes.pop(0) >> 20)
 
     def _add_sealed(self, path: Path) -> None:
         self.path, active = path, self.path
@@ -201,6 +226,7 @@ class _Sealed:
     """A partition that is only asked whether it has an id."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._connection = open_for_reading(path)
         try:
             self._connection.execute("PRAGMA cache_size = -256")

@@ -53,3 +53,18 @@ def test_looking_costs_little_while_nothing_is_written(shelf):
         tail._partition._connection.set_trace_callback(statements.append)
         tail.new()
         assert statements == ["PRAGMA data_version"]
+
+
+def test_it_goes_on_with_the_oldest_when_what_it_read_was_dropped(shelf):
+    shelf.add(*({"name": name} for name in "abcdefgh"))
+    with Tail(shelf.store, Selection()) as tail:
+        shelf.add(*({"name": name} for name in "ijklmnopqrst"))
+        assert names(tail.new()) == list("ijklmnopqrst")
+        shelf.add(*({"name": name} for name in "uvwxyz"))
+        for path in sorted(shelf.store.path.glob("*.db"))[:-1]:
+            path.unlink()
+        found = names(tail.new())
+        assert found == list("uvwxyz")[-len(found) :]
+        assert found
+        shelf.add({"name": "0"})
+        assert names(tail.new()) == ["0"]

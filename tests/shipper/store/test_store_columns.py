@@ -80,3 +80,22 @@ def test_the_filters_tell_which_partitions_may_hold_an_id(partitions):
         assert sum(map(len, found.values())) < 5, "what other partitions hold"
     # More filters and more ids: what is in none of them is rarely looked up.
     assert sum(map(len, filters.candidates(ids[20_000:]).values())) < 50
+
+
+def test_filters_that_are_dropped_are_forgotten_and_the_others_move_up():
+    ids = [f"{number:020d}" for number in range(20_000)]
+    parts = [ids[at * 1000 : (at + 1) * 1000] for at in range(20)]
+    filters = seen.Filters()
+    held = []
+    for part in parts:
+        filters.add(seen.build(part))
+        held.append(part)
+        while len(held) > 11 or (part is parts[-1] and held):
+            dropped = held.pop(0)
+            filters.drop()
+            assert sum(map(len, filters.candidates(dropped).values())) < 5
+            for number, each in enumerate(held):
+                assert filters.candidates(each)[number] == list(range(1000))
+    assert filters.candidates(ids) == {}
+    filters.add(seen.build(parts[3]))
+    assert filters.candidates(parts[3]) == {0: list(range(1000))}

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.errors import StateError, UnavailableError
-from shipper.store import Store
+from shipper.store import Store, reader
 
 
 def name(number):
@@ -122,6 +122,55 @@ def test_a_partition_is_full_by_size_too(tmp_path):
         write(store, [number], filler="x" * 150_000)
     store.close()
     assert len(list(tmp_path.glob("*.db"))) == 2
+
+
+def bounded(folder, max_bytes=16_000_000):
+    return Store(folder, max_bytes=max_bytes)
+
+
+def used(folder):
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def test_a_bounded_store_drops_its_oldest_documents(tmp_path):
+    store = bounded(tmp_path)
+    most = 0
+    for number in range(60):
+        assert write(store, [2 * number, 2 * number + 1], filler="x" * 400_000).stored == 2
+        most = max(most, used(tmp_path))
+    assert most < 16_000_000 + 1_700_000, "one batch over, and its write-ahead log"
+    kept = sorted(contents(store))
+    assert kept == [name(number) for number in range(120 - len(kept), 120)], "the newest, without a gap"
+    assert 20 < len(kept) < 40
+    # What is kept is known, over all partitions; what was dropped is not.
+    assert write(store, [105, 119]).duplicates == 2
+    assert write(store, [0]).stored == 1
+    store.close()
+
+
+def test_a_bound_holds_for_a_store_that_had_none(tmp_path):
+    store = Store(tmp_path, partition_bytes=300_000)
+    for number in range(60):
+        write(store, [number], filler="x" * 100_000)
+    store.close()
+    store = bounded(tmp_path, 3_000_000)
+    store.open()
+    assert used(tmp_path) <= 3_000_000
+    assert write(store, [59, 60]) == (1, 1, 1, [])
+    assert min(contents(store)) > name(20)
+    store.close()
+
+
+def test_a_reader_skips_a_partition_that_was_dropped_meanwhile(store, monkeypatch):
+    write(store, range(4))
+    write(store, range(4, 6))
+    gone = store.path / "000000.db"
+    paths = reader.partition_paths(store.path)
+    monkeypatch.setattr(reader, "partition_paths", lambda _: [gone, *paths])
+    assert len(contents(store)) == 6
+    gone.write_bytes(b"damaged" * 1000)
+    with pytest.raises(StateError, match=gone.name):
+        store.read()
 
 
 def test_a_reader_of_a_partition_does_not_stop_it_from_being_sealed(store):
@@ -276,7 +325,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
     program = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from shipper.store import Store
+        from shipper.store import Store, reader
         store = Store(Path(sys.argv[1]), partition_documents=70)
         for batch in range(10_000):
             numbers = range(batch * 20, batch * 20 + 20)
