@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -305,6 +306,15 @@ def quick() -> Iterator[None]:
 # --- a process -------------------------------------------------------------------------------------------------------
 
 
+def _note_peak(path: Path) -> None:
+    """The most memory that this process has had, in KiB, into a file.
+
+    Not ``ru_maxrss``: that goes through ``exec``, and so is at least what the process that started this one has had.
+    """
+    status = Path("/proc/self/status").read_text()
+    path.write_text(status.partition("VmHWM:")[2].split()[0])
+
+
 def main() -> None:
     """See the module's docstring."""
     plan = json.loads(sys.argv[1])
@@ -317,6 +327,8 @@ def main() -> None:
             point, nth = plan["kill"]
             for patch in _points(point, Suicide(nth)):
                 patches.enter_context(patch)
+        if plan.get("peak"):
+            patches.callback(_note_peak, Path(plan["peak"]))
         from shipper.cli import main as shipper
 
         shipper()

@@ -84,6 +84,12 @@ class Shipper:
         """Run once more, unbroken: it must say that everything is delivered."""
         assert self.once() == 0, self.errors
 
+    def peak(self, *, seconds: float = 100, **plan: Any) -> int:
+        """Run once, which has to end well; the most memory that it had, in MiB."""
+        noted = self.folder / "peak"
+        assert self.once(seconds=seconds, peak=str(noted), **plan) == 0, self.errors
+        return int(noted.read_text()) >> 10
+
     @contextmanager
     def following(self, **plan: Any) -> Iterator[subprocess.Popen]:
         """Run in the background until the block ends; then it is asked to stop, and has to."""

@@ -93,11 +93,20 @@ class Log:
         os.truncate(self.path, 0)
         return rotated
 
-    def regrow(self, count: int) -> None:
-        """Truncate, and write so much at once that the file is longer than it was: its size tells nothing."""
+    def regrow(self, count: int = 0) -> None:
+        """Truncate, and write so much at once that the file is longer than it was: its size tells nothing.
+
+        ``count`` events, or as few as are enough: a file that is regrown many times shall not double each time.
+        """
         before = self.path.stat().st_size
+        events = [self.event() for _ in range(count)]
+        length = sum(len(event) + 1 for event in events)
+        while not count and length <= before:
+            events.append(self.event())
+            length += len(events[-1]) + 1
         os.truncate(self.path, 0)
-        self.write(count)
+        self._append("".join(f"{event}\n" for event in events))
+        self.events += events
         assert self.path.stat().st_size > before, "write more: it has to be longer than before"
 
     def delete(self) -> None:
