@@ -75,6 +75,7 @@ def _options(settings: Settings, own: InputSettings) -> Options:
         framer=_framer(own),
         host_id=settings.host_id or host.machine_id(),
         limit=own.message_max_bytes,
+        encoding=own.encoding,
         close_inactive=own.close_inactive,
         close_removed=own.close_removed,
         clean_inactive=own.clean_inactive,

@@ -26,6 +26,7 @@ _OPTIONS = {
     "inputs[0].pipeline": "--pipeline",
     "inputs[0].fields": "--service",
     "inputs[0].timezone": "--timezone",
+    "inputs[0].encoding": "--encoding",
 }
 """What the options set, for the messages."""
 
@@ -46,6 +47,7 @@ _OPTIONS = {
     metavar="ZONE",
     help="Zone of timestamps without an offset, such as Europe/Berlin. Default: the machine's.",
 )
+@click.option("--encoding", metavar="NAME", help="What the files are written in, if not UTF-8: utf-16, latin1, gbk ...")
 @click.option("-c", "--config", type=click.Path(path_type=Path), help="Take all but the inputs from this shipper.yml.")
 @click.option(
     "-E",
@@ -70,6 +72,7 @@ def ship(
     pipeline: str,
     service: str | None,
     timezone: str | None,
+    encoding: str | None,
     config: Path | None,
     overrides: tuple[str, ...],
     patience: float,
@@ -85,7 +88,13 @@ def ship(
     # A one-shot run says at its end what went wrong; one that follows says it when it happens.
     logging_to_stderr(logging.ERROR if once else logging.WARNING)
     settings = _settings(
-        paths, pipeline=pipeline, service=service, timezone=timezone, config=config, overrides=overrides
+        paths,
+        pipeline=pipeline,
+        service=service,
+        timezone=timezone,
+        encoding=encoding,
+        config=config,
+        overrides=overrides,
     )
     hide_in_log(settings.secrets)
     started = time.monotonic()
@@ -117,6 +126,7 @@ def _settings(
     pipeline: str,
     service: str | None,
     timezone: str | None,
+    encoding: str | None,
     config: Path | None,
     overrides: tuple[str, ...],
 ) -> Settings:
@@ -129,6 +139,8 @@ def _settings(
         one |= {"fields": {"service.name": service}, "fields_under_root": True}
     if timezone:
         one["timezone"] = timezone
+    if encoding:
+        one["encoding"] = encoding
     try:
         return load(config, inputs=[one], overrides=overrides)
     except SettingsError as error:

@@ -23,6 +23,7 @@ import orjson
 
 from parser.direct import compile_direct
 from parser.timestamps import Timestamp
+from shipper.files.charset import UTF8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -163,10 +164,13 @@ class Encoder:
 
     def _events(self, block: Block) -> tuple[list[bytes], list[int]]:
         """The bytes of each event without its line end, and where it stands in the file; none of white space only."""
-        data, base = block.data, block.offset
+        data, ends, base = block.data, block.cuts, block.offset
+        foreign = block.charset is not UTF8 or block.borrowed
+        if foreign:
+            data, ends = block.text()
         raws, offsets = [], []
         begin = 0
-        for end in block.cuts:
+        for end in ends:
             raw = data[begin:end].removesuffix(b"\n").removesuffix(b"\r")
             if raw.isspace() or not raw:
                 self.counts.skipped += 1
@@ -174,8 +178,14 @@ class Encoder:
                 raws.append(raw)
                 offsets.append(base + begin)
             begin = end
-        if base == 0 and raws and raws[0].startswith(codecs.BOM_UTF8):
+        if foreign:  # where they stand in the file
+            place = dict(zip([0, *ends], [0, *block.cuts], strict=True))
+            offsets = [base + place[offset - base] for offset in offsets]
+        if base == 0 and raws and not offsets[0] and raws[0].startswith(codecs.BOM_UTF8):
             raws[0] = raws[0].removeprefix(codecs.BOM_UTF8)  # of the file, not of its first event
+            if not raws[0].strip():
+                self.counts.skipped += 1
+                del raws[0], offsets[0]
         return raws, offsets
 
 

@@ -69,6 +69,11 @@ class Harvester:
         self.seen_size = 0 if content.packed else status.st_size
         self._packed = (status.st_size, status.st_mtime_ns)
 
+    @property
+    def head(self) -> bytes:
+        """The beginning of what was read, as far as it identifies the file."""
+        return self._head
+
     # --- reading -------------------------------------------------------------------------------------------------
 
     def read(self) -> Block | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from parser.multiline import Framer
     from shipper.files.harvester import Harvester
-    from shipper.files.reader import Block
+    from shipper.files.reader import Block, Reader
     from shipper.state.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,8 @@ def end_of(harvester: Harvester, framer: Framer, registry: Registry, limit: int,
         release(harvester)
         return None
     tail = harvester.reader.tail
-    if not tail.endswith(b"\n") and tail:
+    charset = harvester.reader.charset
+    if tail and not charset.ends(tail, harvester.reader.position):
         if not harvester.at_end() or not waited:
             return None
         release(harvester)
@@ -105,11 +106,11 @@ def end_of(harvester: Harvester, framer: Framer, registry: Registry, limit: int,
         following.truncated = following.final = True
         release(harvester)
         return None
-    whole = probe[: probe.rfind(b"\n") + 1]
+    whole = probe[: charset.whole(probe, 0)]
     # The writer is done with the one before once it has begun the next: what comes last of it is there by now.
     if not harvester.at_end() or (not whole and not waited):
         return None
-    until = _until(framer, tail, whole, waited=waited or len(probe) >= PROBE)
+    until = _until(harvester.reader, framer, whole, waited=waited or len(probe) >= PROBE)
     if until is None:
         return None
     if until == 0 or not tail:
@@ -128,9 +129,12 @@ def end_of(harvester: Harvester, framer: Framer, registry: Registry, limit: int,
     return harvester.read()
 
 
-def _until(framer: Framer, tail: bytes, whole: bytes, *, waited: bool) -> int | None:
+def _until(reader: Reader, framer: Framer, whole: bytes, *, waited: bool) -> int | None:
     """How much of the next file goes on with the event at the end of this; ``None`` where more must come to tell."""
-    cuts = framer.cuts(tail + whole)
+    tail, charset = reader.tail, reader.charset
+    # A byte order mark is no part of the first line: it would hide what that begins with.
+    mark = len(charset.mark) if whole.startswith(charset.mark) else 0
+    cuts = charset.cuts(framer, tail + whole[mark:], reader.position)
     if cuts:
-        return max(0, cuts[0] - len(tail))
+        return cuts[0] - len(tail) + mark if cuts[0] > len(tail) else 0
     return len(whole) if waited else None

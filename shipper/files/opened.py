@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from shipper.errors import StateError
 from shipper.files import recognition
 from shipper.files.birth import born
+from shipper.files.charset import UTF8, charset_of
 from shipper.files.content import content_of
 from shipper.files.harvester import Harvester
 from shipper.files.identity import id_seed
@@ -53,7 +54,9 @@ class Opened:
         """Begin to read an entry's file where it is acknowledged to."""
         options = self.options
         cuts = self.registry.cuts(entry)
-        reader = Reader(content, options.framer, offset=entry.offset, forced=cuts, limit=options.limit)
+        head = b"" if options.encoding == "utf-8" else content.read(2, 0)
+        charset = charset_of(options.encoding, head) or UTF8  # it has been looked at before: UTF-8 does not come about
+        reader = Reader(content, options.framer, offset=entry.offset, forced=cuts, limit=options.limit, charset=charset)
         harvester = Harvester(path, entry, reader, id_seed(options.host_id, entry.salt, entry.key))
         self._add(harvester)
         return harvester
@@ -163,7 +166,9 @@ class Opened:
         self.harvesters.append(harvester)
 
     def _adapt(self, harvester: Harvester) -> None:
-        harvester.reader.configure(self.options.framer, self.options.limit)
+        reader, options = harvester.reader, self.options
+        # What does not say which byte comes first goes on as it was.
+        reader.configure(options.framer, options.limit, charset_of(options.encoding, harvester.head) or reader.charset)
         harvester.seed = id_seed(self.options.host_id, harvester.entry.salt, harvester.entry.key)
 
 

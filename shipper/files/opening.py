@@ -204,7 +204,12 @@ class Opening:
         try:
             if opened is None:
                 opened = self._open(file)
-            candidate = recognition.candidate(file, opened, partial=self._partial) if opened is not None else ""
+            encoding = self._opened.options.encoding
+            candidate = (
+                recognition.candidate(file, opened, partial=self._partial, encoding=encoding)
+                if opened is not None
+                else ""
+            )
             outcome = self._begin(candidate, known=known) if isinstance(candidate, Candidate) else candidate
         except OSError as error:
             outcome = _reason(error)

@@ -18,6 +18,8 @@ class Options:
     """Sets this machine's ids apart from others'."""
     limit: int = 10 * 1024 * 1024
     """An event is at most so many bytes."""
+    encoding: str = "utf-8"
+    """What ``settings.encodings`` gives."""
     close_inactive: float = 300.0
     """Seconds after which an idle file is closed."""
     close_removed: float = 0.0

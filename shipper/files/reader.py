@@ -9,18 +9,23 @@ event that is longer than the limit is cut at a distance from its own beginning,
 
 A writer that was not told of a truncation writes on where it was: the file begins with a hole then, which reads as NUL
 bytes. NULs at the very beginning of a file are passed over and counted; anywhere else they are what the log says.
+
+All of it is raw bytes, whatever the file's encoding: where a line ends in those, and what the framer has to see, the
+``Charset`` knows.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from shipper.files.charset import UTF8
 from shipper.files.content import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from parser.multiline import Framer
+    from shipper.files.charset import Charset
     from shipper.files.content import Content
 
 BLOCK = 128 * 1024
@@ -38,11 +43,22 @@ class Block(NamedTuple):
     """Which events are pieces of one that is over the limit."""
     borrowed: int = 0
     """So many bytes at the end of the data are the beginning of the file that took this one's name (see ``Reader.join``)."""
+    charset: Charset = UTF8
 
     @property
     def end(self) -> int:
         """The offset at which what stands in the file itself ends."""
         return self.offset + len(self.data) - self.borrowed
+
+    def text(self) -> tuple[bytes, list[int]]:
+        """The data as UTF-8, and the cuts in it."""
+        charset = self.charset
+        if not self.borrowed:
+            return charset.text(self.data, self.cuts, self.offset)
+        at = len(self.data) - self.borrowed
+        mark = len(charset.mark) if self.data.startswith(charset.mark, at) else 0
+        text = charset.utf8(self.data[:at], self.offset) + charset.utf8(self.data[at + mark :], 0)
+        return text, [len(text)]
 
 
 class Reader:
@@ -56,8 +72,10 @@ class Reader:
         offset: int = 0,
         forced: Iterable[int] = (),
         limit: int = 10 * 1024 * 1024,
+        charset: Charset = UTF8,
     ) -> None:
         """``limit``: an event is at most so many bytes."""
+        self.charset = charset
         self.content = content
         self.position = offset
         self.skipped = 0
@@ -66,7 +84,8 @@ class Reader:
         self._framer = framer
         self._forced = list(forced)
         self._limit = limit
-        self._inside = offset > 0 and content.read(1, offset - 1) != b"\n"
+        before = charset.before(offset)
+        self._inside = offset > 0 and not charset.ends(content.read(offset - before, before), before)
         self._leading = offset == 0
         self._joined: tuple[int, bytes] | None = None
 
@@ -99,18 +118,18 @@ class Reader:
             if not data and not at_stop:
                 return None
             buffer = self._tail + data
-            whole = buffer.rfind(b"\n", len(self._tail)) + 1
+            whole = self.charset.whole(buffer, self.position, len(self._tail))
             # Nothing in the tail was a cut before, but what is new may end the event that it holds.
             if at_stop and self._joined and self._joined[0] == stop:
-                if not (cuts := [cut for cut in self._framer.cuts(buffer) if cut < len(buffer)]):
+                if not (cuts := [cut for cut in self._cuts(buffer) if cut < len(buffer)]):
                     return self._with_borrowed(buffer, self._joined[1])
             elif at_stop:
                 self._forced.pop(0)
                 # A last line without its newline may begin an event as any other does.
-                lines = buffer if whole == len(buffer) else buffer + b"\n"
-                cuts = [cut for cut in self._framer.cuts(lines) if cut < len(buffer)] + [len(buffer)]
+                cuts = self._cuts(buffer, ended=whole == len(buffer))
+                cuts = [cut for cut in cuts if cut < len(buffer)] + [len(buffer)]
             else:
-                cuts = self._framer.cuts(buffer[:whole] if whole < len(buffer) else buffer) if whole else []
+                cuts = self._cuts(buffer[:whole] if whole < len(buffer) else buffer) if whole else []
             whole_events = len(buffer) <= self._limit and not self._inside
             block = self._block(buffer, cuts) if whole_events else self._bounded(buffer, cuts)
             if block is not None:
@@ -121,7 +140,7 @@ class Reader:
 
         The position where there is nothing to cut. The caller makes the cut durable, then calls ``force``.
         """
-        return self.position + (self._tail.rfind(b"\n") + 1 if lines else len(self._tail))
+        return self.position + (self.charset.whole(self._tail, self.position) if lines else len(self._tail))
 
     def force(self, offset: int) -> None:
         """End an event at ``offset``, which ``flush`` gave."""
@@ -129,9 +148,9 @@ class Reader:
         # What was read beyond it is read again.
         self._tail = self._tail[: offset - self.position]
 
-    def configure(self, framer: Framer, limit: int) -> None:
+    def configure(self, framer: Framer, limit: int, charset: Charset) -> None:
         """Go on with other rules; what is in no block yet goes by them."""
-        self._framer, self._limit = framer, limit
+        self._framer, self._limit, self.charset = framer, limit, charset
 
     def forget(self) -> None:
         """Give up what is in no block yet."""
@@ -158,15 +177,16 @@ class Reader:
     def _with_borrowed(self, buffer: bytes, borrowed: bytes) -> Block:
         self._forced.pop(0)
         self._joined = None
-        block = Block(buffer + borrowed, self.position, [len(buffer) + len(borrowed)], borrowed=len(borrowed))
+        whole = buffer + borrowed
+        block = Block(whole, self.position, [len(whole)], borrowed=len(borrowed), charset=self.charset)
         self._tail = b""
         self.position += len(buffer)
         self._inside = False
         return block
 
     def _without_leading_nuls(self, data: bytes, stop: int | None) -> bytes:
-        rest = data.lstrip(b"\0")
-        passed = len(data) - len(rest)
+        passed = self.charset.nuls(data)
+        rest = data[passed:]
         if not rest and stop is None and isinstance(self.content, Plain):
             passed = max(passed, self.content.data_from(self.position + passed) - self.position)
         self._leading = not rest
@@ -179,10 +199,10 @@ class Reader:
             self._tail = buffer
             return None
         end = cuts[-1]
-        block = Block(buffer[:end], self.position, cuts, partial)
+        block = Block(buffer[:end], self.position, cuts, partial, charset=self.charset)
         self._tail = buffer[end:]
         self.position += end
-        self._inside = block.data[-1:] != b"\n"
+        self._inside = not self.charset.ends(block.data, block.offset)
         return block
 
     def _bounded(self, buffer: bytes, cuts: list[int]) -> Block | None:
@@ -194,7 +214,7 @@ class Reader:
         for end in [*cuts, len(buffer)]:
             while end - begin > self._limit:
                 # A whole event may stand in front of a line that has not come to its end.
-                begun = self._framer.cuts(buffer[begin : begin + self._limit] + b"\n")
+                begun = self._cuts(buffer[begin : begin + self._limit], begin, ended=False)
                 if begun and begun[0] <= self._limit:
                     if inside:
                         partial.add(len(bounded))
@@ -202,10 +222,10 @@ class Reader:
                     begin += begun[0]
                     bounded.append(begin)
                     continue
-                begin = _boundary(buffer, begin, begin + self._limit)
+                begin = self._boundary(buffer, begin, begin + self._limit)
                 partial.add(len(bounded))
                 bounded.append(begin)
-                inside = buffer[begin - 1 : begin] != b"\n"
+                inside = not self.charset.ends(buffer, self.position, begin)
             if cuts and end <= cuts[-1] and end > begin:
                 if inside:
                     partial.add(len(bounded))
@@ -214,13 +234,10 @@ class Reader:
                 inside = False
         return self._block(buffer, bounded, frozenset(partial))
 
+    def _boundary(self, buffer: bytes, begin: int, limit: int) -> int:
+        """Where to cut an event that is too long: after a whole line if it has one, else not within a character."""
+        line = self.charset.whole(buffer, self.position, begin, limit)
+        return line if line > begin else self.charset.within(buffer, self.position, begin, limit)
 
-def _boundary(buffer: bytes, begin: int, limit: int) -> int:
-    """Where to cut an event that is too long: after a whole line if it has one, else not within a character."""
-    line = buffer.rfind(b"\n", begin, limit) + 1
-    if line > begin:
-        return line
-    at = limit
-    while at > limit - 3 and buffer[at] & 0xC0 == 0x80:
-        at -= 1
-    return at
+    def _cuts(self, data: bytes, begin: int = 0, *, ended: bool = True) -> list[int]:
+        return self.charset.cuts(self._framer, data, self.position + begin, ended=ended)

@@ -20,11 +20,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.files.birth import born
+from shipper.files.charset import MARKS, UTF8, Utf16, charset_of
 from shipper.files.content import MAGIC, Plain, content_of
 from shipper.files.harvester import fingerprint
 from shipper.files.identity import PREFIX, TAIL, first_line_key, tail_of
 
 if TYPE_CHECKING:
+    from shipper.files.charset import Charset
     from shipper.files.content import Content
     from shipper.files.discovery import Found
     from shipper.state.registry import Entry
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 EARLY = "too early to tell"
 HOLE = 64 * 1024
 """Bytes behind a hole at a file's beginning in which its text has to begin."""
+ENOUGH = 32
+"""Bytes that are no UTF-16 when all of them are ASCII, and none is NUL."""
 NOT_TEXT = 0.3
 """The share of control characters from which on a file's beginning is no text."""
 _CONTROL = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
@@ -48,23 +52,30 @@ class Candidate(NamedTuple):
     """The first bytes of its content, at most 1 KiB."""
     key: bytes
     born: int
+    charset: Charset = UTF8
 
 
-def candidate(file: Found, content: Content, *, partial: bool) -> Candidate | str:
+def candidate(file: Found, content: Content, *, partial: bool, encoding: str) -> Candidate | str:
     """What a file is recognised by, or why it cannot be read; ``EARLY`` where more must come to tell. Raises ``OSError``.
 
     ``partial``: its first line need not be complete.
     """
     head = content.read(PREFIX, 0)
-    if isinstance(content, Plain) and head.startswith(b"\0"):
-        text = content.read(HOLE, content.data_from(0)).lstrip(b"\0")[:PREFIX]
+    charset = charset_of(encoding, head)
+    if isinstance(content, Plain) and head.startswith(b"\0") and charset is not None:
+        data = content.read(HOLE, content.data_from(0))
+        text = data[charset.nuls(data) :][:PREFIX]
         if not text:
             return EARLY  # nothing but a hole
-        if reason := why_not(text):
+        if reason := why_not(text, encoding):
             return reason
     if not head or not (partial or content.packed or b"\n" in head or len(head) == PREFIX):
         return EARLY
-    return why_not(head) or Candidate(file, content, head, first_line_key(head), born(content.descriptor))
+    if encoding.startswith("utf-16") and (len(head) < 2 or head in MARKS):
+        return EARLY  # nothing but a byte order mark
+    if reason := why_not(head, encoding):
+        return reason
+    return Candidate(file, content, head, first_line_key(head), born(content.descriptor), charset or UTF8)
 
 
 def is_same(entry: Entry, content: Content, born: int) -> bool:
@@ -100,7 +111,7 @@ def is_moved(entry: Entry, candidate: Candidate) -> bool:
     alike = related(entry.path, candidate.file.shown)
     if alike and entry.size == content.size() and candidate.file.modified in _kept(entry.modified):
         return True  # it was read to its end, and a tool that keeps times has moved it: no chance, whatever it holds
-    if not distinct(content, known.offset or known.prefix_length):
+    if not distinct(content, known.offset or known.prefix_length, candidate.charset):
         return False
     return known.offset > PREFIX + TAIL or _is_rotated(entry.path, candidate.file.shown)
 
@@ -126,7 +137,7 @@ def is_copy(entry: Entry, candidate: Candidate) -> bool | None:
             or tail_of(original, size) != tail_of(content, size)
         ):
             return False
-        return True if distinct(content, size) and entry.born else None
+        return True if distinct(content, size, candidate.charset) and entry.born else None
     finally:
         os.close(descriptor)
 
@@ -161,11 +172,17 @@ def _is_archive(path: str) -> bool:
         return True
 
 
-def why_not(head: bytes) -> str | None:
-    """Why content that begins like this is no log, or ``None``. NULs at its very beginning are a hole."""
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "is UTF-16: only UTF-8 can be read; convert it with iconv"
-    text = head.lstrip(b"\0")
+def why_not(head: bytes, encoding: str = "utf-8") -> str | None:
+    """Why content that begins like this is no log in that encoding, or ``None``. NULs at its very beginning are a hole."""
+    charset = charset_of(encoding, head)
+    if charset is None:
+        return "has no byte order mark, which utf-16 needs: set encoding: utf-16le (or utf-16be) for it"
+    if isinstance(charset, Utf16):
+        if len(head) >= ENOUGH and head.isascii() and b"\0" not in head:
+            return "is not UTF-16: set its encoding (utf-8, for example) in an input of its own"
+    elif head[:2] in MARKS and (encoding == "utf-8" or b"\0" in head):
+        return "is UTF-16: set encoding: utf-16 for it, in an input of its own"
+    text = charset.utf8(head, 0).lstrip(b"\0")
     if b"\0" in text and len(_CONTROL.findall(text)) > NOT_TEXT * len(text):
         return "is a binary file (it has NUL bytes at its beginning), not a log"
     return None
@@ -176,9 +193,10 @@ def _family(name: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part and not _COUNTED.fullmatch(part))
 
 
-def distinct(content: Content, end: int) -> bool:
+def distinct(content: Content, end: int, charset: Charset) -> bool:
     """Whether there are lines in the last kilobyte before ``end``, and no two are alike. Raises ``OSError``."""
-    lines = tail_of(content, end).splitlines()[0 if end <= TAIL else 1 :]  # the first may be cut
+    tail = tail_of(content, end)
+    lines = charset.utf8(tail, end - len(tail)).splitlines()[0 if end <= TAIL else 1 :]  # the first may be cut
     return bool(lines) and len(lines) == len(set(lines))
 
 

@@ -2,8 +2,8 @@
 
 A file is Filebeat's when it has a key ``filebeat``. Most names are the same in both. What is not falls into three kinds:
 
-* translated: ``filebeat.prospectors``, ``filebeat.inputs``, ``input_type``, ``document_type``, ``protocol`` and ``path`` of hosts,
-  ``${path.config}``;
+* translated: ``filebeat.prospectors``, ``filebeat.inputs``, ``input_type``, ``document_type``, ``encoding``, ``protocol`` and ``path``
+  of hosts, ``${path.config}``;
 * ignored, with a line in the log: what concerns Filebeat's own resources and files (``logging``, ``close_*``, ``clean_*``,
   ``queue.mem.events``, ``setup`` ...), and processors that add nothing but metadata;
 * a problem: what would change *which* events are sent, or what is in them, and is not there (``exclude_lines``, ``json``,
@@ -146,6 +146,9 @@ class _Translation:
                 node.value["type"] = old
         if (kind := node.value.pop("document_type", None)) is not None:
             self._document_type(node, kind, name)
+        encoding = node.value.get("encoding")
+        if encoding is not None and isinstance(encoding.value, str):
+            encoding.value = names.ENCODINGS.get(encoding.value.lower(), encoding.value)
         for flag in ("close_removed", "clean_removed"):
             # A flag there; here, where there is such a setting, how long to wait.
             if (given := node.value.get(flag)) is not None and isinstance(_scalar(given), bool):

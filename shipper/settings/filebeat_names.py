@@ -44,6 +44,16 @@ MISSING_BELOW_INPUT = {
     "index": "events of one agent go to one index or data stream",
     "delete": "files are never deleted",
 }
+ENCODINGS = {
+    **dict.fromkeys(
+        ("latin1", "l1", "iso-8859-1", "iso88591", "iso_8859-1", "cp819", "ascii", "us-ascii"), "windows-1252"
+    ),
+    **dict.fromkeys(("latin5", "l5", "iso-8859-9", "iso88599", "iso_8859-9"), "windows-1254"),
+    **dict.fromkeys(("iso-8859-11", "iso8859-11", "iso885911", "tis-620"), "windows-874"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis", "ms_kanji", "csshiftjis"), "cp932"),
+    "utf-16": "utf-16le",
+}
+"""Names that Filebeat takes as browsers do (the W3C's Encoding), and Python by the letter."""
 IGNORED_BELOW_FILEBEAT = {
     **dict.fromkeys(
         ("spool_size", "idle_timeout", "shutdown_timeout", "publish_async", "overwrite_pipelines", "registry_flush"),

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, model_validator
 
 from shipper.settings.base import Fields, Flag, Key, Model, Tags, Text
+from shipper.settings.encodings import encoding_name
 from shipper.settings.outputs import (
     ConsoleOutputSettings,
     ElasticsearchOutputSettings,
@@ -25,13 +26,6 @@ from shipper.settings.units import FilePath, Glob, Regex, Seconds, Size, Unit, i
 from shipper.settings.values import framing
 from shipper.settings.values import iana_zone as _zone
 from shipper.settings.values import pipeline_path as _pipeline
-
-
-def _encoding(name: str) -> str:
-    if name.lower().replace("_", "-") not in {"utf-8", "utf8", "plain"}:
-        msg = f"{name!r} is not supported: logs are read as utf-8 (invalid bytes are kept readable); leave the setting out"
-        raise ValueError(msg)
-    return "utf-8"
 
 
 class MultilineSettings(Model):
@@ -149,8 +143,11 @@ class InputSettings(Model):
         gt=0,
         description="For how long a file must not have changed before it is deleted; `--once` does not wait.",
     )
-    encoding: Annotated[str, AfterValidator(_encoding), Unit("utf-8")] = Field(
-        default="utf-8", description="The files' encoding; only UTF-8 for now."
+    encoding: Annotated[str, AfterValidator(encoding_name), Unit("name")] = Field(
+        default="utf-8",
+        description="What the files are written in: `utf-8`, `utf-16` (the byte order mark says the order), `utf-16le`, `utf-16be`, `latin1`, "
+        "`iso8859-15`, `windows-1252`, `cp850`, `koi8-r`, `gbk`, `gb18030`, `big5`, `euc-jp`, `shift_jis` and more, by Python's or "
+        "Filebeat's names. Events are UTF-8; `log.offset` and `message_max_bytes` count the files' own bytes.",
     )
 
 

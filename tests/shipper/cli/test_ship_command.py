@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import json
 import os
 
@@ -73,6 +75,52 @@ def test_without_a_pipeline_lines_are_shipped_whole(run, log):
     result = ship(run, log, "--pipeline", "none", "-E", "output.console.pretty=false")
     documents = [json.loads(line) for line in result.stdout.splitlines()]
     assert [document["message"] + "\n" for document in documents] == [LINE.format(n) for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "codec", "word"),
+    [
+        ("utf-16", "utf-16", "Grüße 漢字 😀"),
+        ("utf-16le", "utf-16-le", "Grüße 漢字 😀"),
+        ("utf-16be", "utf-16-be", "Grüße 漢字 😀"),
+        ("latin1", "latin-1", "Grüße"),
+        ("windows-1252", "cp1252", "10 € „Grüße“"),
+        ("koi8-r", "koi8-r", "Привет"),
+        ("gbk", "gbk", "漢字"),
+        ("shift_jis", "shift_jis", "表示"),
+        ("euc-kr", "euc_kr", "한글"),
+    ],
+)
+def test_logs_in_other_encodings(run, log, encoding, codec, word):
+    lines = [LINE.format(f"{n} {word}") for n in range(3)]
+    lines[1] += f"java.lang.IllegalStateException: {word}\n\tat a.B.c(B.java:1)\n"
+    raw = [
+        line.replace("\n", "\r\n").encode(codec).removeprefix(codecs.BOM_UTF16 * (at > 0))
+        for at, line in enumerate(lines)
+    ]
+    log.write_bytes(b"".join(raw))
+    archive = log.with_name("b.log.gz")
+    archive.write_bytes(gzip.compress(b"".join([*raw, raw[2]])))
+    call = (run, log, archive, "--encoding", encoding, "-E", "output.console.pretty=false")
+    result = ship(*call)
+    assert result.exit_code == 0, result.output
+    documents = [json.loads(line) for line in result.stdout.splitlines()]
+    ends = [0, len(raw[0]), len(raw[0] + raw[1]), len(b"".join(raw))]
+    for path, count in ((log, 3), (archive, 4)):
+        found = [each for each in documents if each["log"]["file"]["path"] == str(path)]
+        assert [each["message"] for each in found] == [f"event {min(n, 2)} {word}" for n in range(count)]
+        assert [each["log"]["offset"] for each in found] == ends[:count]
+        assert found[1]["error"]["message"] == word
+    assert "shipped 0 events" in ship(*call).stderr
+
+
+def test_utf_16_without_a_setting_says_which_one_helps(run, log):
+    log.write_text("x\n", encoding="utf-16")
+    result = ship(run, log)
+    assert result.exit_code == 1
+    assert f"{log} is UTF-16: set encoding: utf-16 for it" in result.output
+    log.write_bytes("x\n".encode("utf-16-le"))
+    assert "has no byte order mark, which utf-16 needs" in ship(run, log, "--encoding", "utf-16").output
 
 
 def test_the_rest_of_the_settings_may_come_from_a_file(run, log, tmp_path):

@@ -76,7 +76,11 @@ def problems(tmp_path):
             "inputs: [{paths: /a, timezone: Europe/Berln}]\n",
             "'Europe/Berln' is not a time zone: did you mean Europe/Berlin?",
         ),
-        ("inputs: [{paths: /a, encoding: latin1}]\n", "'latin1' is not supported"),
+        (
+            "inputs:\n- paths: /a\n  encoding: lattin1\n",
+            "3: inputs[0].encoding: 'lattin1' is not an encoding: did you mean latin1?; known are utf-8 (or plain), utf-16",
+        ),
+        ("inputs: [{paths: /a, encoding: utf-32}]\n", "'utf-32' cannot be read line by line"),
         (
             "inputs: [{paths: /a, exclude_files: ['(']}]\n",
             "inputs[0].exclude_files[0]: '(' is not a regular expression: missing )",
