@@ -7,9 +7,12 @@ them can be had, the tests are skipped and say why.
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,29 +26,46 @@ if TYPE_CHECKING:
 
 
 HERE = Path(__file__).parent
-TOGETHER = ("tests/deploy/", "tests/integration/")
+SERVERS = ("test_stack_", "test_compose_", "test_testcontainers")
+"""In tests/deploy: what takes long with servers of its own. The hosts of the other tests there share their preparation."""
+LONGEST = ("deploy", "integration", "faults")
+
+
+def pytest_configure(config):
+    """What concerns the programs that tests start."""
+    # Started by `nohup pytest &`, pytest ignores Ctrl-C, and so would they.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Where PYTHONDONTWRITEBYTECODE is set, as in many images, each would compile the agent again: a third of its start.
+    if not hasattr(config, "workerinput"):
+        for package in ("parser", "shipper"):
+            compileall.compile_dir(HERE.parent / package, quiet=2)
 
 
 def pytest_collection_modifyitems(items):
-    """The first integration test waits for a download and a start; what is done on hosts takes longest, and begins."""
+    """The first integration test waits for a download and a start; what takes longest begins (see ``LONGEST``)."""
     for item in items:
         if item.get_closest_marker("integration") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(START_SECONDS))
-    items.sort(key=lambda item: HERE / "deploy" not in item.path.parents)
+    first = [HERE / each for each in LONGEST]
+    items.sort(key=lambda item: next((at for at, each in enumerate(first) if each in item.path.parents), len(first)))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Where processes share the work, hosts and servers are started by one of them: a folder of those stays together.
+    """Where processes share the work, servers are started by one of them: what shares them stays together.
 
-    All other files stay together each. (The groups of pytest-xdist 3.8 do not work with pytest 9.2.)
+    That is the folder of integration tests, and two parts of those of deployment. All other files stay together each.
+    (The groups of pytest-xdist 3.8 do not work with pytest 9.2.)
     """
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where it is installed
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            path = nodeid.partition("::")[0]
-            return next((each for each in TOGETHER if path.startswith(each)), path)
+            folder, _, name = nodeid.partition("::")[0].rpartition("/")
+            if folder == "tests/deploy":
+                return f"{folder}/ servers" if name.startswith(SERVERS) else f"{folder}/ hosts"
+            return folder if folder == "tests/integration" else f"{folder}/{name}"
 
     return Scheduling(config, log)
 

@@ -76,11 +76,13 @@ def install(*packages: str) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise CannotRunError(f"{named}: not installed, and only root on Debian or Ubuntu can do that here")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (
-        ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
-    ):
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "apt.lock").open("w") as lock, locked(lock):  # apt itself does not wait for another one
+        for command in (
+            ["apt-get", "update", "-qq"],
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+        ):
+            done = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
     if done.returncode:
         raise CannotRunError(f"apt-get install {named}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
 
@@ -120,16 +122,24 @@ def stop(folder: Path) -> None:
     """End the engine that was started in ``folder``, and wait for its end."""
     try:
         pid = int((folder / "dockerd.pid").read_text())
-        if "dockerd" not in Path(f"/proc/{pid}/cmdline").read_text():
+        if not runs(pid):
             return
         os.kill(pid, signal.SIGTERM)
     except (OSError, ValueError):  # ended by itself
         return
     end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and Path(f"/proc/{pid}/cmdline").is_file():
+    while time.monotonic() < end and runs(pid):
         for process in STARTED:
             process.poll()  # a child that nobody waits for would stay, as a zombie
         time.sleep(0.1)
+
+
+def runs(pid: int) -> bool:
+    """Whether it is an engine. A zombie's command is empty: that of another test process, which does not wait for it."""
+    try:
+        return "dockerd" in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
+import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +92,14 @@ def collections() -> Path:
     return folder
 
 
+@functools.cache
+def sockets() -> Path:
+    """A folder with a short path, for SSH's control sockets: theirs may have 107 characters, and a test's own folder has most of them."""
+    folder = Path(tempfile.mkdtemp(prefix="cp-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def environment(folder: Path) -> dict[str, str]:
     """What Ansible's commands get, from this machine and no configuration of its user's; scratch files in ``folder``."""
     none = folder / "none.cfg"  # not the configuration of whoever runs the tests
@@ -102,7 +114,9 @@ def environment(folder: Path) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets()),
+        # Ansible's own, without -C: to compress packages for the way to this machine takes longer than the way.
+        "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
         "ANSIBLE_LOCALHOST_WARNING": "False",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
         "LC_ALL": "C.UTF-8",

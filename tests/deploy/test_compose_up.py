@@ -92,10 +92,11 @@ def stack(composed, checkout, docker_env, stand_in):
     stand_in(f"{NAME}: an image that is built here, around the real server")
     for name, what in hidden.items():
         stand_in(f"{name}: {what}")
-    # Nothing is pulled, and what is built was built above, with Debian's Python.
-    (checkout / "docker-compose.override.yml").write_text(
-        json.dumps({"services": {name: {"pull_policy": "never"} for name in ("elasticsearch", "logstash", "kibana")}})
-    )
+    # Nothing is pulled, and what is built was built above, with Debian's Python; who waits for whom looks each second.
+    often = {"healthcheck": {"interval": "1s", "retries": 300}}
+    services = {name: {**often, "pull_policy": "never"} for name in ("elasticsearch", "logstash", "kibana")}
+    services.update(dict.fromkeys(("shipper", "sample"), often))
+    (checkout / "docker-compose.override.yml").write_text(json.dumps({"services": services}))
 
     def run(*arguments):
         done = composed(checkout, "--project-name", f"elk{os.getpid()}", *arguments, env=docker_env)
