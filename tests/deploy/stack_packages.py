@@ -14,12 +14,13 @@ import shutil
 import subprocess
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 from elasticsearch_node.node import VERSION, CannotRunError, assemble, cache, find_java
 
 NEXT = "9.4.4"
-"""A version to upgrade to. The server in it is the same: the package's number is what changes."""
+"""A version to upgrade to. The server in it is the same under another number, which it gives when it is asked."""
 OLD_SECONDS = 86400
 ROOT = Path(__file__).parents[2]
 STAND_INS = Path(__file__).with_name("stand_ins")
@@ -108,6 +109,8 @@ def packages() -> Path:
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
                 tree = elasticsearch(Path(scratch), home, java)
                 for version in (VERSION, NEXT):
+                    if version == NEXT:
+                        renumber(tree / "usr/share/elasticsearch")
                     build(folder, tree, "elasticsearch", version, "the real server, trimmed, as a package of tests")
                     for name in ("logstash", "kibana"):
                         stand_in = stand_in_tree(Path(scratch), name)
@@ -136,6 +139,23 @@ def elasticsearch(scratch: Path, home: Path, java: str) -> Path:
     )
     unit(tree, "elasticsearch", "Elasticsearch", "/usr/share/elasticsearch/bin/elasticsearch")
     return tree
+
+
+def renumber(share: Path) -> None:
+    """Let the server, and its modules, which it compares with itself, take themselves for ``NEXT``."""
+    jar = share / f"lib/elasticsearch-{VERSION}.jar"
+    renamed = jar.with_suffix(".new")
+    with zipfile.ZipFile(jar) as old, zipfile.ZipFile(renamed, "w") as new:
+        for each in old.infolist():
+            content = old.read(each)
+            if each.filename == "META-INF/MANIFEST.MF":
+                content = content.replace(
+                    b"Elasticsearch-Version: " + VERSION.encode(), b"Elasticsearch-Version: " + NEXT.encode()
+                )
+            new.writestr(each, content)
+    renamed.rename(jar)
+    for path in share.glob("modules/*/plugin-descriptor.properties"):
+        path.write_text(path.read_text().replace(f"version={VERSION}", f"version={NEXT}"))
 
 
 def stand_in_tree(scratch: Path, name: str) -> Path:
