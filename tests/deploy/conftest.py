@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from deploy.engine import engine
-from deploy.hosts import Host, make_key, start
+from deploy.hosts import Host, make_key, network, start
 from deploy.image import image
 from deploy.playbook import ROOT, collections
 from deploy.s3 import S3, serve
@@ -73,13 +73,14 @@ def boot(docker_env, ansible_collections, work) -> Iterator[Callable[..., Host]]
             made = image(docker_env, release)
         except CannotRunError as error:
             pytest.skip(f"no image of a host: {error}")
-        host = start(f"elk{os.getpid()}_{name}", made, key, docker_env, options)
+        host = start(f"elk{os.getpid()}_{name}", made, key, docker_env, ("--network", bridge, *options))
         started.append(host)
         return host
 
-    yield boot_host
-    for each in started:
-        each.remove()
+    with network(f"elk{os.getpid()}", docker_env) as bridge:
+        yield boot_host
+        for each in started:
+            each.remove()
 
 
 @pytest.fixture(scope="session")

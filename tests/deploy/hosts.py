@@ -159,6 +159,18 @@ def make_key(folder: Path) -> Path:
     return key
 
 
+@contextmanager
+def network(name: str, env: dict[str, str]) -> Iterator[str]:
+    """A bridge for the hosts of one process: nobody else takes a host's address while it reboots."""
+    made = ["docker", "network", "create", "--label", "elk-shipper-test", name]
+    done = subprocess.run(made, check=False, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    try:
+        yield name
+    finally:
+        subprocess.run(["docker", "network", "rm", name], check=False, capture_output=True, env=env)
+
+
 def start(name: str, image: str, key: Path, env: dict[str, str], options: tuple[str, ...] = ()) -> Host:
     """Boot a host. ``name`` is also its host name; ``options`` go to ``docker run``."""
     host = Host(name, free_port(), key, env)

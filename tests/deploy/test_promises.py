@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = [pytest.mark.undeployed, pytest.mark.slow]
-LOCAL = {"ansible_connection": "local", "ansible_become": False}
+LOCAL = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
 
 
 @pytest.fixture
