@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-VERSION = 3
+VERSION = 4
 
 _SCHEMA = """
 CREATE TABLE files (
@@ -44,17 +44,20 @@ CREATE TABLE joins (                  -- events that begin in one file and end i
     file          INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
     offset        INTEGER NOT NULL,   -- where the first file ends
     next          INTEGER NOT NULL REFERENCES files (file) ON DELETE CASCADE,
-    until         INTEGER NOT NULL    -- where the event ends in the next
+    until         INTEGER NOT NULL,   -- where the event ends in the next
+    seal          INTEGER             -- checksum of the row, as in cuts and salts; NULL: of an older version
 ) STRICT;
 CREATE TABLE cuts (                   -- event boundaries that time or the end of a one-shot run decided
     file          INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
     offset        INTEGER NOT NULL,
+    seal          INTEGER,
     PRIMARY KEY (file, offset)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE salts (                  -- the next salt of a key; outlives the files, for ids must never be used again
     output        TEXT NOT NULL,
     key           BLOB NOT NULL,
     next          INTEGER NOT NULL,
+    seal          INTEGER,
     PRIMARY KEY (output, key)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE lags (                   -- files with bytes that are not acknowledged, as of the agent's last note
@@ -126,6 +129,11 @@ CREATE TABLE copies (
     seal          INTEGER NOT NULL,
     PRIMARY KEY (output, device, inode)
 ) STRICT, WITHOUT ROWID;
+""",
+    3: """
+ALTER TABLE joins ADD COLUMN seal INTEGER;
+ALTER TABLE cuts ADD COLUMN seal INTEGER;
+ALTER TABLE salts ADD COLUMN seal INTEGER;
 """,
 }
 """From the version to the one after it."""

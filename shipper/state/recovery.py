@@ -7,8 +7,9 @@ until somebody comes. What is nowhere else, the rejects, is taken over as far as
 Found at the start, before anything is believed:
 
 - what SQLite's own check finds: it knows structure, not values;
-- a row of ``files`` whose seal does not fit: a flipped bit in an offset, a key or a salt is a valid value. An offset alone
-  would be caught by the fingerprint, but the file would then get another salt, and all its events other ids;
+- a row whose seal does not fit: a flipped bit in an offset, a key or a salt is a valid value. The offset of a file would be
+  caught by the fingerprint, but the file would then get another salt, and all its events other ids. (``copies`` are looked at
+  by the registry: without one, no more is lost than a shortcut);
 - a salt that is given already, a reference to a file that is not there.
 
 A write-ahead log needs none of this: its frames have checksums, and behind a damaged one it ends, which is an older state.
@@ -40,6 +41,14 @@ log = logging.getLogger(__name__)
 _PLAUSIBLE_VERSION = 1000
 _NOT_DAMAGE = {3, 5, 6, 8, 10, 13, 14, 23}
 """PERM, BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN, AUTH: the disk's fault or the rights', not the content's."""
+
+_SEALED = {
+    "files": f"output, {', '.join(COLUMNS[1:])}",
+    "cuts": "file, offset",
+    "joins": "file, offset, next, until",
+    "salts": "output, key, next",
+}
+"""The columns that a seal is of."""
 
 
 def recover(path: Path) -> Path | None:
@@ -101,10 +110,10 @@ def _problems(connection: sqlite3.Connection) -> Iterator[str]:
             yield _line(found)
     if connection.execute("PRAGMA foreign_key_check").fetchone():
         yield "a cut of a file that is not there"
-    columns = ", ".join(COLUMNS[1:])
-    for seal, *values in connection.execute(f"SELECT seal, output, {columns} FROM files"):  # noqa: S608 - constants
-        if seal is not None and seal != database.seal(values):
-            yield "an entry of a file does not fit its checksum"
+    for table, columns in _SEALED.items():
+        for *values, seal in connection.execute(f"SELECT {columns}, seal FROM {table}"):  # noqa: S608 - constants
+            if seal is not None and seal != database.seal(values):
+                yield f"a row of {table} does not fit its checksum"
     if connection.execute(
         "SELECT 1 FROM files LEFT JOIN salts USING (output, key) WHERE next IS NULL OR salt >= next LIMIT 1"
     ).fetchone():

@@ -134,10 +134,8 @@ class Registry:
 
     def keep_copy(self, device: int, inode: int, copy: Copy) -> None:
         """Make it durable that this file is a copy."""
-        values = (device, inode, self._output, *copy)
-        marks = ", ".join("?" * (len(values) + 1))
         with self._transaction():
-            self._query(f"INSERT OR REPLACE INTO copies VALUES ({marks})", *values, database.seal(values))
+            self._keep("copies", device, inode, self._output, *copy)
         self._copies[device, inode] = copy
 
     def become(self, entry: Entry, path: str, device: int, inode: int, copy: Copy) -> None:
@@ -171,11 +169,9 @@ class Registry:
         ``prefix`` is the digest of its first ``prefix_length`` bytes.
         """
         with self._transaction():
-            salt = self._query(
-                "INSERT INTO salts VALUES (?, ?, 1) ON CONFLICT (output, key) DO UPDATE SET next = next + 1 RETURNING next - 1",
-                self._output,
-                key,
-            )[0][0]
+            known = self._query("SELECT next FROM salts WHERE output = ? AND key = ?", self._output, key)
+            salt = known[0][0] if known else 0
+            self._keep("salts", self._output, key, salt + 1)
             entry = Entry(0, key, salt, path, device, inode, prefix_length, prefix, 0, b"", born)
             entry.seen = int(time.time())
             values = [getattr(entry, column) for column in COLUMNS[1:]]
@@ -203,7 +199,7 @@ class Registry:
     def cut(self, entry: Entry, offset: int) -> None:
         """Make it durable that an event ends at ``offset``."""
         with self._transaction():
-            self._query("INSERT OR IGNORE INTO cuts VALUES (?, ?)", entry.file, offset)
+            self._keep("cuts", entry.file, offset)
 
     def cuts(self, entry: Entry) -> list[int]:
         """The cuts beyond the acknowledged offset, ascending."""
@@ -213,8 +209,9 @@ class Registry:
     def join(self, entry: Entry, offset: int, following: Entry, until: int) -> None:
         """Make it durable that the event at the end of a file, ``offset``, goes on in the ``following`` one, ``until`` there."""
         with self._transaction():
-            self._query("INSERT OR IGNORE INTO cuts VALUES (?, ?), (?, ?)", entry.file, offset, following.file, until)
-            self._query("INSERT OR REPLACE INTO joins VALUES (?, ?, ?, ?)", entry.file, offset, following.file, until)
+            self._keep("cuts", entry.file, offset)
+            self._keep("cuts", following.file, until)
+            self._keep("joins", entry.file, offset, following.file, until)
 
     def joined(self, entry: Entry) -> Join | None:
         """The event that goes on in another file, where there is one beyond the acknowledged offset."""
@@ -269,6 +266,11 @@ class Registry:
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise StateError(f"{self.path}: {database.explain(error)}") from error
+
+    def _keep(self, table: str, *values: object) -> None:
+        """A row, sealed, in place of one with the same primary key."""
+        marks = ", ".join("?" * (len(values) + 1))
+        self._query(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", *values, database.seal(values))
 
     def _transaction(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext() if self._nested else database.Transaction(self._connection, self.path)

@@ -41,12 +41,13 @@ def engine() -> Iterator[dict[str, str]]:
     if os.environ.get(SWITCH) == "0":
         raise CannotRunError(f"{SWITCH}=0 leaves the Docker engine out")
     given = dict(os.environ)
-    if answers(given):
+    folder = cache() / "engine"
+    host = f"unix://{folder}/docker.sock"
+    if given.get("DOCKER_HOST") != host and answers(given):
         yield given
         return
-    folder = cache() / "engine"
     folder.mkdir(parents=True, exist_ok=True)
-    env = {**given, "DOCKER_HOST": f"unix://{folder}/docker.sock"}
+    env = {**given, "DOCKER_HOST": host}
     with (folder / "starting").open("w") as starting, (folder / "users").open("w") as users:
         with locked(starting):
             fcntl.flock(users, fcntl.LOCK_SH)

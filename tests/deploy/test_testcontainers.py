@@ -21,13 +21,12 @@ LINE = "2024-11-21T10:15:30.{:03d}+01:00  INFO 4242 --- [orders] [main] c.a.o.Or
 
 @pytest.fixture(scope="module")
 def engine_of_testcontainers(docker_env, stand_in):
-    """Testcontainers told of the engine, and its clean-up container left out: it cannot be pulled either."""
+    """Testcontainers told of the engine."""
     try:
         name = elasticsearch_image(docker_env)
     except CannotRunError as error:
         pytest.skip(f"no image of Elasticsearch: {error}")
     settings = {
-        "TESTCONTAINERS_RYUK_DISABLED": "true",
         "TESTCONTAINERS_CONNECTION_MODE": "docker_host",
         **{each: docker_env[each] for each in ("DOCKER_HOST",) if each in docker_env},
     }

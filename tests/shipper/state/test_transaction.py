@@ -28,8 +28,8 @@ def test_a_disk_that_fails_in_the_rollback_too_is_an_error_of_the_state(tmp_path
 def test_what_a_failed_transaction_has_left_open_does_not_stop_the_next(tmp_path):
     connection = connect(tmp_path / "state.db")
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute("INSERT INTO salts VALUES ('store', x'00', 1)")
+    connection.execute("INSERT INTO salts VALUES ('store', x'00', 1, NULL)")
     with Transaction(connection, tmp_path / "state.db"):
-        connection.execute("INSERT INTO salts VALUES ('store', x'01', 1)")
+        connection.execute("INSERT INTO salts VALUES ('store', x'01', 1, NULL)")
     assert connection.execute("SELECT count(*) FROM salts").fetchone() == (1,)
     connection.close()
