@@ -135,19 +135,12 @@ def _fields(settings: Settings, each: InputSettings) -> dict[str, Any]:
 
 
 def _merge(into: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Add fields; a dotted name means a nested one."""
+    """Add fields; to mappings that are there, theirs."""
     for name, value in fields.items():
-        place = into
-        *parents, leaf = name.split(".")
-        for parent in parents:
-            inner = place.get(parent)
-            if not isinstance(inner, dict):
-                inner = place[parent] = {}
-            place = inner
         if isinstance(value, dict):
-            inner = place.get(leaf)
+            inner = into.get(name)
             if not isinstance(inner, dict):
-                inner = place[leaf] = {}
+                inner = into[name] = {}
             _merge(inner, value)
         else:
-            place[leaf] = value
+            into[name] = value

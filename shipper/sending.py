@@ -1,4 +1,4 @@
-"""The senders of an agent: one for each worker of its output, all of them fed by one queue.
+"""The senders of an agent or a receiver: one for each worker of its output, all of them fed by one queue.
 
 A sender that other settings have no use for any more is *retired*: it delivers what it has, and its counts stay.
 """
@@ -60,10 +60,11 @@ class Senders:
         return total
 
     def renew(self, settings: Settings) -> None:
-        """Other hosts, credentials, certificates, numbers of workers for the same target: at once, also while it is down."""
+        """Other hosts, credentials, certificates, numbers of workers for the same target: at once, also while it is down.
+
+        So for every kind of output: a store is opened at its first batch, when the sender has let go of the one before.
+        """
         self._settings = settings
-        if settings.output.kind not in {"elasticsearch", "logstash"}:
-            return
         workers = _workers(settings)
         for sender in self._working[workers:]:
             sender.retire()

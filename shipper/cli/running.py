@@ -46,23 +46,34 @@ def logging_to_stderr(level: int = logging.WARNING) -> None:
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
 
 
-def hide_in_log(secrets: Iterable[str]) -> None:
-    """Let no line of the log hold one of these from now on, whoever says it: a server may repeat what it was sent."""
-    known = set(secrets)
+class _Hiding(logging.Filter):
+    """Lets every line through, but not what it hides."""
 
-    def hide(record: logging.LogRecord) -> bool:
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets: frozenset[str] = frozenset()
+
+    def filter(self, record: logging.LogRecord) -> bool:
         from shipper.settings.redaction import redacted  # noqa: PLC0415 - pydantic, loaded where there are secrets
 
         text = record.getMessage()
-        hidden = redacted(text, known)
+        hidden = redacted(text, self.secrets)
         if hidden != text:
             record.msg, record.args = hidden, ()
         return True
 
+
+_hiding = _Hiding()
+
+
+def hide_in_log(secrets: Iterable[str]) -> None:
+    """Let no line of the log hold one of these from now on, whoever says it: a server may repeat what it was sent.
+
+    Those of earlier calls stay hidden: settings that are read again may be refused, and the old secrets go on to be used.
+    """
+    _hiding.secrets |= frozenset(secrets)  # another set: a thread may be going through the one there was
     for handler in logging.getLogger().handlers:
-        for before in [each for each in handler.filters if getattr(each, "__name__", "") == "hide"]:
-            handler.removeFilter(before)
-        handler.addFilter(hide)
+        handler.addFilter(_hiding)
 
 
 def _is_the_journal(stream: TextIO) -> bool:

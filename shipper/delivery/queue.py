@@ -28,9 +28,8 @@ class Depth(NamedTuple):
     """Of those that no sender has yet."""
     limit: int
     """Of ``bytes``: then reading stops."""
-    disk_documents: int = 0
     disk_bytes: int = 0
-    """The size of the files that they are in."""
+    """The size of the files of what is on disk."""
     disk_limit: int = 0
     """Of ``disk_bytes``; 0 where there is no queue on disk."""
     lost: int = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ class Sender:
         self._backoff = backoff
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._renewed: tuple[Output, Backoff] | None = None
+        self._renewed: deque[tuple[Output, Backoff]] = deque()
         self._rejects: Rejects | None = None
         self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
 
@@ -92,10 +93,8 @@ class Sender:
 
     def renew(self, output: Output, backoff: Backoff) -> None:
         """Go on with another output for the same target, from the next attempt on; a wait for that ends now."""
-        before, self._renewed = self._renewed, (output, backoff)
+        self._renewed.append((output, backoff))
         self._wake.set()
-        if before:
-            before[0].close()
 
     def retire(self) -> None:
         """End after the next batch: others go on."""
@@ -262,15 +261,14 @@ class Sender:
         return not self._stop.is_set()
 
     def _take_renewed(self) -> None:
-        if self._renewed is None:
+        if not self._renewed:
             return
         self._wake.clear()  # first: another one that comes now wakes again
-        renewed, self._renewed = self._renewed, None
         if self._stop.is_set():
             self._wake.set()
-        old = self._output
-        self._output, self._backoff = renewed
-        old.close()
+        while self._renewed:
+            self._output.close()
+            self._output, self._backoff = self._renewed.popleft()
 
     def _recovered(self) -> None:
         self._backoff.reset()

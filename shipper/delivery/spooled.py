@@ -139,7 +139,7 @@ class SpooledQueue(Queue):
         with self._condition:
             memory = len(self._waiting) + len(self._taken)
             spool = self._spool
-            return Depth(memory, self._bytes, self._max_bytes, spool.documents, spool.size, spool.max_bytes, spool.lost)
+            return Depth(memory, self._bytes, self._max_bytes, spool.size, spool.max_bytes, spool.lost)
 
     def undelivered(self) -> frozenset[int]:
         """As ``Queue``."""

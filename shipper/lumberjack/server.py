@@ -167,7 +167,8 @@ class Server:
     def acknowledge(self, moved: Mapping[int, int]) -> None:
         """By connection: how many of its events, from its first on, are taken over for good."""
         with self._condition:
-            self._moved.update(moved)
+            for connection, end in moved.items():  # who settled last may be the first to say so
+                self._moved[connection] = max(end, self._moved.get(connection, 0))
         self._wake()
 
     def reject(self, connection: int, why: str) -> None:

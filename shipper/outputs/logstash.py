@@ -10,7 +10,7 @@ encoder writes ``"parsed":true`` there for inputs with a pipeline, so that Logst
 
 Of several hosts one is used at a time, the others when it fails; ``loadbalance`` gives each sender's output a host of its
 own to prefer, and the senders share the queue, so that the quicker host gets more. What was not acknowledged when a
-connection broke is sent again, to the next host: it may arrive twice (``idempotent`` is false).
+connection broke is sent again, to the next host: it may arrive twice.
 """
 
 from __future__ import annotations
@@ -51,8 +51,6 @@ _turns = itertools.count()
 
 class LogstashOutput(Output):
     """Windows over one connection at a time, several of them in flight."""
-
-    idempotent = False
 
     def __init__(self, settings: LogstashOutputSettings) -> None:
         """Connects to nothing yet. Raises ``RefusedError`` when certificates cannot be loaded."""

@@ -51,7 +51,7 @@ class Documents:
         self._missing: dict[str, Any] = {}
         for source in (settings, own):
             if source.fields:
-                _fill(self._missing, _nested(source.fields if source.fields_under_root else {"fields": source.fields}))
+                _fill(self._missing, source.fields if source.fields_under_root else {"fields": source.fields})
         output = settings.output
         self._stream: dict[str, Any] | None = None
         if isinstance(output, ElasticsearchOutputSettings) and output.index is None:
@@ -157,18 +157,6 @@ def _instant(at: Any) -> Timestamp | None:
     except (ValueError, OverflowError):
         return None
     return Timestamp(moment.isoformat(timespec="milliseconds")[:-6] + "Z")
-
-
-def _nested(fields: dict[str, Any]) -> dict[str, Any]:
-    """A dotted name means a nested one."""
-    nested: dict[str, Any] = {}
-    for name, value in fields.items():
-        place = nested
-        *parents, leaf = name.split(".")
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = _nested(value) if isinstance(value, dict) else value
-    return nested
 
 
 def _fill(event: dict[str, Any], missing: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from copy import copy
 from pathlib import PurePath
@@ -24,17 +25,15 @@ from parser.watchdog import Watchdog
 from shipper.delivery.builder import Builder
 from shipper.delivery.ledger import Ledger
 from shipper.delivery.queue import open_queue
-from shipper.delivery.retry import Backoff
-from shipper.delivery.sender import Deliveries, Sender
 from shipper.errors import InputError, SettingsError
 from shipper.inputs import pipeline_of
 from shipper.lumberjack.decoder import Limits
 from shipper.lumberjack.server import Bounds, Chunk, Ended, Server
-from shipper.outputs import open_output
 from shipper.progress import InputProgress, Snapshot, add
 from shipper.receiver.documents import Documents, NotAnEventError
 from shipper.receiver.identity import Identities
 from shipper.receiver.tls import server_context
+from shipper.sending import Senders
 from shipper.settings.redaction import redacted
 from shipper.state.lock import Lock
 from shipper.state.recovery import recover
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
 
     from shipper.delivery.encoder import Encoded, Encodings
     from shipper.delivery.ledger import Segment
+    from shipper.delivery.sender import Deliveries
     from shipper.lumberjack.server import Traffic
     from shipper.observer import Observer
     from shipper.settings import Settings
@@ -86,12 +86,16 @@ class Receiver:
         self._settings = settings
         self._pulse = pulse
         self._observer = observer
-        self._stopping = False
+        self._stopping = self._gave_up = False
+        self._patience = 0.0
+        self._moved = (0, 0.0)
+        """When something went on last, or when it was not yet stopped; how many documents had their outcome then."""
         self._batch = Builder()
         self._ids = Identities()
         self._broken: set[int] = set()
         self._told: dict[int, int] = {}
         """Of the connections that are open: how many of their events are acknowledged."""
+        self._telling = threading.Lock()
         pipeline = pipeline_of(own)
         self._documents = Documents(settings, own, pipeline, self._ids)
         self._watchdog = Watchdog(pipeline.timeout if pipeline else None)
@@ -116,8 +120,9 @@ class Receiver:
             self._ledger = _Acknowledging(self._tell)
             self._queue = open_queue(settings, self._ledger, linger=0.0)
             opened.callback(self._queue.release)
-            self._senders = [self._sender() for _ in range(getattr(settings.output, "worker", 1))]
-            opened.callback(self._close_senders)
+            self._senders = Senders(settings, self._queue)
+            opened.callback(self._senders.close)
+            opened.callback(self._queue.close)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -143,10 +148,7 @@ class Receiver:
 
     def documents(self) -> Deliveries:
         """What the output did with the documents."""
-        total = Deliveries()
-        for sender in self._senders:
-            add(total, sender.counts)
-        return total
+        return self._senders.counts()
 
     def stop(self) -> None:
         """Accept nothing more, deliver what came, acknowledge it, end. A flag and nothing else: see ``Agent.stop``."""
@@ -154,23 +156,23 @@ class Receiver:
 
     def check(self) -> None:
         """Look whether the output can be used. Raises ``OutputError``."""
-        self._senders[0].check()
+        self._senders.check()
 
     def run(self, *, patience: float = 30.0) -> bool:
         """Receive until stopped; then deliver what was taken, unless the output takes nothing for ``patience`` seconds.
 
         Whether all that was received is settled; what is not, its clients send again.
         """
+        self._patience = patience
         with self._watchdog:
-            for sender in self._senders:
-                sender.start()
+            self._senders.start()
             self._server.start()
             while not self._stopping:
                 self._tick()
                 # While nothing is on its way, there is nothing to wait for: the client may not go on before it is told.
                 self._turn(0.25 if not self._batch.count else 0.0 if self._queue.empty() else _WAIT)
             self._server.stop()
-            return self._drain(patience)
+            return self._drain()
 
     # --- one after the other -----------------------------------------------------------------------------------------
 
@@ -181,7 +183,8 @@ class Receiver:
             self._enqueue()
             return False
         if isinstance(chunk, Ended):
-            end = self._told.pop(chunk.connection, 0)
+            with self._telling:
+                end = self._told.pop(chunk.connection, 0)
             self._ids.ended(chunk.connection, min(end, chunk.acknowledged))
             self._broken.discard(chunk.connection)
         elif chunk.connection not in self._broken:
@@ -217,24 +220,28 @@ class Receiver:
         batch, self._batch = self._batch.done(), Builder()
         while not self._queue.put(batch, timeout=0.1):
             self._tick()
-            if self._stopping:
-                return  # nobody was told of it
+            if self._stuck():
+                self._gave_up = True  # nobody was told of it
+                return
+        self._moved = (self._moved[0], time.monotonic())
 
     def _tell(self, moved: dict[int, int]) -> None:
         """From any thread."""
         moved = {connection - _FIRST: end for connection, end in moved.items()}
         self._server.acknowledge(moved)
-        for connection, end in moved.items():
-            if connection in self._told:
-                self._told[connection] = end
+        with self._telling:
+            for connection, end in moved.items():
+                if connection in self._told:
+                    self._told[connection] = max(end, self._told[connection])
 
     def _tick(self) -> None:
-        for sender in self._senders:
-            if sender.failure:
-                raise sender.failure
+        now = time.monotonic()
+        if not self._stopping:
+            self._moved = (self._moved[0], now)
+        self._senders.supervise()
         if self._pulse:
             self._pulse()
-        if self._observer and self._observer.due(time.monotonic()):
+        if self._observer and self._observer.due(now):
             self._observe(self._observer)
 
     def _observe(self, observer: Observer) -> None:
@@ -253,29 +260,19 @@ class Receiver:
         snapshot.traffic = copy(self.traffic)
         observer.publish(snapshot)
 
-    def _drain(self, patience: float) -> bool:
-        while self._turn(0.0):
-            pass
-        self._enqueue()
-        self._queue.close()
-        moved, since = 0, time.monotonic()
-        while not self._ledger.wait(0.1) and time.monotonic() - since <= patience:
+    def _drain(self) -> bool:
+        while not self._gave_up and self._turn(0.0):
             self._tick()
-            documents = self.documents()
-            if documents.delivered + documents.rejected != moved:
-                moved, since = documents.delivered + documents.rejected, time.monotonic()
+        self._queue.close()
+        while not self._ledger.wait(0.1) and not self._stuck():
+            self._tick()
         self._server.close()
         return self._ledger.wait(0)
 
-    def _close_senders(self) -> None:
-        self._queue.close()
-        for sender in self._senders:
-            sender.stop()
-        deadline = time.monotonic() + 5.0
-        for sender in self._senders:
-            sender.close(max(0.0, deadline - time.monotonic()))
-
-    def _sender(self) -> Sender:
-        settings = getattr(self._settings.output, "backoff", None)
-        backoff = Backoff(settings.init, settings.max) if settings else Backoff()
-        return Sender(open_output(self._settings), self._queue, self._settings.path_data / "state.db", backoff)
+    def _stuck(self) -> bool:
+        """Whether a stopped receiver has waited for its output for longer than there is patience for."""
+        now, documents = time.monotonic(), self.documents()
+        settled = documents.delivered + documents.rejected
+        if settled != self._moved[0]:
+            self._moved = (settled, now)
+        return self._stopping and now - self._moved[1] > self._patience

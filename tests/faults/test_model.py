@@ -63,7 +63,6 @@ class Sink(Output):
     """Keeps documents by id, as the store and Elasticsearch do; what it answers is decided by the test."""
 
     name = "sink"
-    idempotent = True
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}

@@ -62,7 +62,7 @@ def test_a_file_that_is_gone_before_the_output_is_back_is_not_lost(settings, dow
     with Agent(settings) as agent:
         thread = threading.Thread(target=agent.run)
         thread.start()
-        until(lambda: agent._queue.depth().disk_documents == 500)
+        until(lambda: agent._queue._spool.documents == 500)
         agent.stop()
         thread.join(20)
         assert not thread.is_alive(), "all is safe: nothing to wait for"

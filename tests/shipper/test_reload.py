@@ -22,8 +22,6 @@ pytestmark = pytest.mark.slow
 class Stand(Output):
     """A stand-in for a server, which is up or down; what it takes goes to a list that outlives it."""
 
-    idempotent = True
-
     def __init__(self, name, taken, *, up):
         self.name = name
         self.up = up
@@ -322,6 +320,25 @@ def test_a_reload_that_comes_again_and_again_harms_nothing(settings, logs, stand
                 it.agent._hinted.wait(0.01)
         wait_for(lambda: len(stands.taken.get("logs-x", ())) >= 20)
     assert messages(stands.taken["logs-x"]) == expected
+
+
+def test_another_bound_of_the_store_is_in_use_when_it_is_said_to_be(tmp_path, logs):
+    def settings(most):
+        data = {"inputs": [{"paths": [f"{logs}/*.log"], "scan_frequency": "50ms"}], "output.store.max_bytes": most}
+        return from_mapping(data, env={"SHIPPER_HOME": str(tmp_path / "home")})
+
+    def partitions():
+        return sorted(path.name for path in (tmp_path / "home" / "store").glob("*.db"))
+
+    write(logs / "a.log", *(f"{n} {'x' * 5000}" for n in range(2000)))
+    with running(settings("1GiB")) as it:
+        wait_for(lambda: it.agent.progress().documents.delivered == 2000)
+        it.reload(settings("64MiB"))
+        write(logs / "a.log", "after")
+        wait_for(lambda: it.agent.progress().documents.delivered == 2001)
+        assert partitions() == ["000001.db", "000002.db"], (
+            "more than an eighth of the bound is a partition that is full"
+        )
 
 
 def test_a_stop_comes_before_a_reload(settings, logs, stands):

@@ -24,6 +24,14 @@ STOP = """if True:
         os.kill(os.getpid(), signal.SIGTERM)
         print("not reached", flush=True)"""
 
+SECRETS = """if True:
+    import logging
+    from shipper.cli.running import hide_in_log, logging_to_stderr
+    logging_to_stderr(logging.INFO)
+    hide_in_log({"in-use"})
+    hide_in_log({"of-settings-that-are-refused"})
+    logging.getLogger("shipper.x").warning("%s and %s", "in-use", "of-settings-that-are-refused")"""
+
 
 def said(journal):
     """What a process with its standard error in a pipe says; ``journal`` names the pipe that is the journal, if any."""
@@ -51,3 +59,8 @@ def test_the_journal_gets_priorities_and_no_time():
 def test_the_first_signal_stops_and_the_second_one_kills():
     done = subprocess.run([sys.executable, "-c", STOP], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (-15, "stopping\n", "")
+
+
+def test_what_was_to_be_hidden_stays_hidden_when_more_is():
+    done = subprocess.run([sys.executable, "-c", SECRETS], capture_output=True, text=True, check=True)
+    assert done.stderr.partition(" WARNING ")[2] == "******** and ********\n"

@@ -96,7 +96,7 @@ def test_what_is_not_taken_is_on_disk_and_settled(bench):
     assert bench.ledger.wait(10)
     assert bench.ledger.acknowledged() == {1: 50}
     depth = bench.queue.depth()
-    assert (depth.batches, depth.disk_documents, bench.queue.undelivered()) == (0, 5, {1})
+    assert (depth.batches, bench.spool.documents, bench.queue.undelivered()) == (0, 5, {1})
     assert depth.disk_bytes > 0
     for number in range(5):
         batch = bench.queue.get()
@@ -282,9 +282,9 @@ def test_a_real_full_disk_pauses_and_more_room_ends_it(tmp_path, monkeypatch, ca
             put += 1
         assert 5 <= put <= 14
         assert caplog.text.count("the disk is full") == 1
-        assert bench.queue.depth().disk_documents < put
+        assert bench.spool.documents < put
         disk.remount("size=8m")
-        until(lambda: bench.queue.depth().disk_documents == put)
+        until(lambda: bench.spool.documents == put)
         assert [numbers(bench.queue.get()) for _ in range(put)] == [[n] for n in range(put)]
     finally:
         bench.close()

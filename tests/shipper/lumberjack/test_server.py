@@ -85,6 +85,15 @@ def test_events_are_handed_over_and_acknowledged():
         assert running.take(5) == Ended(number, 5)
 
 
+def test_an_acknowledgement_that_comes_late_takes_nothing_back():
+    with serving() as running, client(running, window(3)) as connection:
+        number = running.take(5).connection
+        with running._condition:  # the server's thread sees both at once, as those of two senders
+            running.acknowledge({number: 3})
+            running.acknowledge({number: 1})
+        assert acks(connection, 3) == [3]
+
+
 def test_numbers_that_never_begin_again_are_acknowledged_as_they_are():
     def numbered(first, count):
         events = b"".join(b"2J" + struct.pack(">II", first + at, 2) + b"{}" for at in range(count))

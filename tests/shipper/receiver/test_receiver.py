@@ -14,10 +14,11 @@ from lumberjack_peers import Cutter
 from shipper.errors import InputError, RefusedError, SettingsError, UnavailableError
 from shipper.lumberjack import frames, server
 from shipper.lumberjack.client import Connection
+from shipper.lumberjack.server import Ended
 from shipper.outputs.base import Output
 from shipper.outputs.batch import Batch, Outcomes, Rejection
 from shipper.outputs.logstash import LogstashOutput
-from shipper.receiver.service import Receiver
+from shipper.receiver.service import _FIRST, Receiver
 from shipper.settings import from_mapping
 
 SPRING = "2017-07-04 11:11:37.921  INFO 60820 --- [pool-3-thread-1] br.com.service.ContaService      : GET DATA"
@@ -27,7 +28,6 @@ class Gate(Output):
     """A stand-in for an output: it waits for ``open``, and then stores each id once."""
 
     name = "gate"
-    idempotent = True
 
     def __init__(self):
         self.open = threading.Event()
@@ -48,7 +48,7 @@ class Gate(Output):
 def gate(monkeypatch):
     made = Gate()
     made.open.set()
-    monkeypatch.setattr("shipper.receiver.service.open_output", lambda settings: made)
+    monkeypatch.setattr("shipper.sending.open_output", lambda settings: made)
     return made
 
 
@@ -99,7 +99,7 @@ def event(number, **more):
 
 
 def test_events_go_through_the_pipeline_and_keep_what_their_beat_sent(tmp_path, gate):
-    own = {"pipeline": "spring-boot", "tags": ["edge"], "fields": {"team": "a"}, "timezone": "UTC"}
+    own = {"pipeline": "spring-boot", "tags": ["edge"], "fields": {"team": "a", "site.room": "7"}, "timezone": "UTC"}
     with receiving(tmp_path, **own) as receiver:
         assert (
             sent(receiver, [event(1, message=SPRING, tags=["web"], fields={"team": "b"}, host={"name": "web-1"})]) == 1
@@ -111,7 +111,7 @@ def test_events_go_through_the_pipeline_and_keep_what_their_beat_sent(tmp_path, 
     assert document["agent"] == {"id": "f00d", "type": "filebeat", "name": "web-1"}
     assert document["host"] == {"name": "web-1"}
     assert document["log"]["offset"] == 10
-    assert document["fields"] == {"team": "b"}
+    assert document["fields"] == {"team": "b", "site": {"room": "7"}}
     assert document["tags"] == ["web", "edge"]
     assert "@metadata" not in document
 
@@ -228,6 +228,45 @@ def test_equal_events_without_an_offset_are_all_stored_and_a_window_that_comes_a
     assert len(gate.stored) == 2
 
 
+def test_what_was_acknowledged_stays_so_and_equal_events_that_come_after_are_stored(tmp_path, gate):
+    """Two senders settle at the same time: the one that was first may be the last to say so."""
+    payload = json.dumps({"message": "x"}).encode()
+    with receiving(tmp_path) as receiver:
+        with contextlib.closing(Connection(receiver.address, timeout=5)) as connection:
+            connection.send(frames.window([payload] * 3, 0), 3)
+            while connection.windows:
+                connection.acknowledged()
+            receiver._tell(dict.fromkeys((_FIRST + each for each in receiver._told), 1))
+        while receiver._told:
+            time.sleep(0.001)
+        assert sent(receiver, [payload]) == 1
+    assert len(gate.stored) == 4
+
+
+def test_a_connection_that_ends_while_it_is_told_of_is_not_kept(tmp_path, gate):
+    class Slow(dict):
+        def __contains__(self, connection):
+            there = super().__contains__(connection)
+            looked.set()
+            ended.wait(0.2)
+            return there
+
+    looked, ended = threading.Event(), threading.Event()
+    settings = from_mapping(
+        {"receive": {"host": "127.0.0.1:0"}, "path.data": str(tmp_path / "data"), "output.console": {}}
+    )
+    with Receiver(settings) as receiver:
+        receiver._told = Slow({1: 0})
+        teller = threading.Thread(target=receiver._tell, args=({_FIRST + 1: 5},))
+        teller.start()
+        assert looked.wait(5)
+        receiver._server._chunks.append(Ended(1, 0))
+        receiver._turn(0.0)
+        ended.set()
+        teller.join()
+        assert receiver._told == {}
+
+
 def test_connections_cut_anywhere_lose_nothing(tmp_path, gate):
     """From one of our agents: what comes again has the same id."""
     lines = [b'{"create":{"_id":"%020d"}}\n{"message":"%d"}\n' % (at, at) for at in range(150)]
@@ -281,6 +320,60 @@ def test_an_output_that_takes_nothing_does_not_keep_it_from_ending(tmp_path, gat
             time.sleep(0.001)
         receiver.stop()
         assert client.recv(100) in {b"", frames.ack(0)}
+
+
+@contextlib.contextmanager
+def full(tmp_path, gate, patience):
+    """A receiver whose output takes nothing and whose queue is full, and a client that has sent it ``EVENTS`` events."""
+    gate.open.clear()
+    output = {"hosts": "x", "backoff.init": "10ms", "backoff.max": "20ms", "bulk_max_bytes": "64KiB"}
+    own = {"output": {"output.elasticsearch": output}, "settings": {"queue.mem.bytes": "64KiB"}}
+    payloads = [json.dumps(event(at, message="x" * 1000)).encode() for at in range(EVENTS)]
+    with (
+        receiving(tmp_path, patience, **own) as receiver,
+        socket.create_connection(receiver.address, 5) as client,
+    ):
+        client.sendall(frames.window(payloads))
+        while receiver.traffic.events < EVENTS or not receiver._queue.depth().bytes:
+            time.sleep(0.001)
+        yield receiver, client
+
+
+EVENTS = 500
+
+
+def last_word(client):
+    got = b""
+    with contextlib.suppress(ConnectionResetError):
+        while data := client.recv(1000):
+            got += data
+    return got[-6:]
+
+
+def test_at_its_end_a_full_queue_has_as_much_time_as_the_output_is_given(tmp_path, gate):
+    with full(tmp_path, gate, patience=20.0) as (receiver, client):
+        receiver.stop()
+        time.sleep(0.5)
+        gate.open.set()
+        assert last_word(client) == frames.ack(EVENTS)
+    assert len(gate.stored) == EVENTS
+
+
+def test_at_its_end_it_gives_up_once_and_acknowledges_nothing_that_was_not_taken(tmp_path, gate):
+    with full(tmp_path, gate, patience=0.5) as (receiver, client):
+        put, refused = receiver._queue.put, []
+
+        def counted(batch, timeout):
+            taken = put(batch, timeout)
+            if not taken and batch not in refused:
+                refused.append(batch)
+            return taken
+
+        receiver._queue.put = counted
+        receiver.stop()
+        assert last_word(client) in {b"", frames.ack(0)}
+    assert len(refused) == 1, "what is behind the first that was not taken is not even tried"
+    assert gate.stored == {}
 
 
 def test_towards_a_logstash_the_metadata_goes_along(tmp_path, gate):
