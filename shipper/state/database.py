@@ -144,30 +144,39 @@ def connect(path: Path) -> sqlite3.Connection:
 
     Raises ``StateError``.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA cache_size=-512")
-        connection.execute("BEGIN IMMEDIATE")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version < 0:
-            raise sqlite3.DatabaseError(f"malformed: version {version}")
-        steps = [_SCHEMA] if version == 0 else [_MIGRATIONS[step] for step in range(version, VERSION)]
-        for statement in ";\n".join(steps).split(";\n"):
-            connection.execute(statement)
-        if steps:
-            connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
-    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:  # a damaged name in the schema need not be UTF-8
-        raise StateError(f"{path}: {explain(error)}") from error
-    if version > VERSION:
-        raise StateError(
-            f"{path}: written by a newer shipper (version {version} of its format, this one knows {VERSION})"
-        )
+    with contextlib.ExitStack() as failed:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            failed.callback(connection.close)
+            version = _prepare(connection)
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:  # a damaged name in the schema need not be UTF-8
+            raise StateError(f"{path}: {explain(error)}") from error
+        if version > VERSION:
+            raise StateError(
+                f"{path}: written by a newer shipper (version {version} of its format, this one knows {VERSION})"
+            )
+        failed.pop_all()
     return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> int:
+    """Its version; a database of an older one, or a new one, is brought to this one's."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA cache_size=-512")
+    connection.execute("BEGIN IMMEDIATE")
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version < 0:
+        raise sqlite3.DatabaseError(f"malformed: version {version}")
+    steps = [_SCHEMA] if version == 0 else [_MIGRATIONS[step] for step in range(version, VERSION)]
+    for statement in ";\n".join(steps).split(";\n"):
+        connection.execute(statement)
+    if steps:
+        connection.execute(f"PRAGMA user_version={VERSION}")
+    connection.execute("COMMIT")
+    return version
 
 
 class Transaction:

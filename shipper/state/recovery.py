@@ -4,6 +4,14 @@ Nothing is lost by that: the files are read again from their start, and the ids 
 Elasticsearch from having them twice (an output without ids gets them twice). To stop instead would leave a host without logs
 until somebody comes. What is nowhere else, the rejects, is taken over as far as it can be read.
 
+A kill at any moment loses nothing of that, for the next start goes on with it:
+
+1. the new database is made as ``state.db.new``, with the rejects. Until it is whole and on the disk, the damaged one stays where
+   it is, so the next start finds it damaged again, and begins anew;
+2. it is renamed to ``state.db.whole-<time>``. From here on the next start finds that, and goes on with 3;
+3. the damaged one, its write-ahead log first, is renamed to ``state.db.corrupt-<time>``, of the same time;
+4. the new one gets the name ``state.db``. It has no log, and must not find another's under its name.
+
 Found at the start, before anything is believed:
 
 - what SQLite's own check finds: it knows structure, not values;
@@ -30,7 +38,6 @@ from shipper import faults
 from shipper.errors import StateError
 from shipper.state import database
 from shipper.state.registry import COLUMNS
-from shipper.state.rejects import Rejects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +45,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_WHOLE = "whole-"
+_FILES = ("-wal", "-shm", "")
+"""Behind a database's name; itself last."""
 _PLAUSIBLE_VERSION = 1000
 _NOT_DAMAGE = {3, 5, 6, 8, 10, 13, 14, 23}
 """PERM, BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN, AUTH: the disk's fault or the rights', not the content's."""
@@ -56,14 +66,14 @@ def recover(path: Path) -> Path | None:
 
     For the one who has the lock of the folder. Raises ``StateError`` when it can be neither used nor moved.
     """
-    if not path.exists() or (problem := _problem(path)) is None:
-        return None
-    aside = path.with_name(f"{path.name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+    whole = next(path.parent.glob(f"{path.name}.{_WHOLE}*"), None)
+    problem = "found at the last start, which was cut off"
+    if whole is None:
+        if not path.exists() or (found := _problem(path)) is None:
+            return None
+        problem = found
     try:
-        for suffix in ("-wal", "-shm", ""):  # the database last: before that, the next start finds it damaged again
-            with contextlib.suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-        _sync_folder(path.parent)
+        aside = _replace(path, whole or _rescue(path))
     except OSError as error:
         raise StateError(
             f"{path}: damaged ({problem}), and cannot be moved aside: {faults.explain_system(error)}"
@@ -75,7 +85,61 @@ def recover(path: Path) -> Path | None:
         problem,
         aside.name,
     )
-    _rescue_rejects(aside, path)
+    return aside
+
+
+def _rescue(path: Path) -> Path:
+    """A database with the rejects of the damaged one and nothing else, on the disk. Raises ``OSError`` and ``StateError``."""
+    new = path.with_name(f"{path.name}.new")
+    for suffix in _FILES:
+        new.with_name(new.name + suffix).unlink(missing_ok=True)
+    with contextlib.closing(database.connect(new)) as connection:
+        try:
+            connection.execute("PRAGMA synchronous=OFF")  # it counts when it is whole, and is made durable then
+            for row in _rejects(path):
+                connection.execute("INSERT OR IGNORE INTO rejects VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            (taken,) = connection.execute("SELECT count(*) FROM rejects").fetchone()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise StateError(f"{new}: {database.explain(error)}") from error
+    _sync(new)
+    whole = path.with_name(f"{path.name}.{_WHOLE}{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+    new.rename(whole)
+    _sync(path.parent)
+    if taken:
+        log.warning("%s: %d rejected documents are taken over from the damaged one", path, taken)
+    return whole
+
+
+def _rejects(path: Path) -> Iterator[tuple[object, ...]]:
+    """The rows of a damaged database that can be read, from both ends up to the damage; some of them twice."""
+    for order in ("", "DESC"):
+        with (
+            contextlib.suppress(sqlite3.Error, UnicodeDecodeError),
+            contextlib.closing(sqlite3.connect(path)) as damaged,
+        ):
+            for row in damaged.execute(
+                f"SELECT sequence, at, output, status, reason, id, document FROM rejects ORDER BY sequence {order}"  # noqa: S608 - constants
+            ):
+                if tuple(map(type, row)) == (int, str, str, int, str, str, bytes):
+                    yield row
+            return
+
+
+def _replace(path: Path, whole: Path) -> Path:
+    """Set the damaged database aside, and put the new one in its place. Raises ``OSError``."""
+    aside = path.with_name(whole.name.replace(_WHOLE, "corrupt-", 1))
+    done = aside.exists()
+    for suffix in _FILES:
+        each = path.with_name(path.name + suffix)
+        with contextlib.suppress(FileNotFoundError):
+            if done:  # before a kill; since then a command, which has no lock, has made an empty one
+                each.unlink()
+            else:
+                each.rename(aside.with_name(aside.name + suffix))
+    _sync(path.parent)
+    whole.rename(path)
+    _sync(path.parent)
     return aside
 
 
@@ -136,31 +200,9 @@ def _version(path: Path) -> int:
         return 0
 
 
-def _rescue_rejects(aside: Path, path: Path) -> None:
-    found: dict[tuple[str, str], tuple[int, str, bytes]] = {}
-    for order in ("", "DESC"):  # from both ends, up to the damage
-        with (
-            contextlib.suppress(sqlite3.Error, UnicodeDecodeError),
-            contextlib.closing(sqlite3.connect(aside)) as damaged,
-        ):
-            rows = damaged.execute(
-                f"SELECT output, id, status, reason, document FROM rejects ORDER BY sequence {order}"  # noqa: S608 - constants
-            )
-            for output, key, status, reason, document in rows:
-                if isinstance(document, bytes) and isinstance(status, int):
-                    found[str(output), str(key)] = (status, str(reason), document)
-    rejects = Rejects(path)
-    try:
-        for (output, key), (status, reason, document) in found.items():
-            rejects.add(output, [(key, status, reason, document)])
-    finally:
-        rejects.close()
-    if found:
-        log.warning("%s: %d rejected documents were taken over from %s", path, len(found), aside.name)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    """Make a file durable, or the names in a folder. Raises ``OSError``."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _Name = TypeVar("_Name")
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 @dataclass(slots=True)
@@ -94,8 +96,11 @@ class Registry:
         self._nested = False
         for row in rows:
             self._index(Entry(*row))
-        rows = self._query("SELECT * FROM copies WHERE output = ?", output)
-        self._copies = {row[:2]: Copy(*row[3:-1]) for row in rows if row[-1] == database.seal(row[:-1])}
+        self._copies: dict[tuple[int, int], Copy] = {}
+        self._copied: dict[int, dict[tuple[int, int], Copy]] = {}
+        for row in self._query("SELECT * FROM copies WHERE output = ?", output):
+            if row[-1] == database.seal(row[:-1]):
+                self._index_copy(row[:2], Copy(*row[3:-1]))
 
     def entries(self) -> list[Entry]:
         """All that are known, oldest first."""
@@ -125,18 +130,17 @@ class Registry:
 
     def copy(self, device: int, inode: int) -> Copy | None:
         """What is known of the file under this inode as a copy of another."""
-        copy = self._copies.get((device, inode))
-        return copy if copy is not None and copy.file in self._entries else None
+        return self._copies.get((device, inode))
 
     def copies(self, entry: Entry) -> list[Copy]:
         """What is known of the copies of an entry's file."""
-        return [copy for copy in self._copies.values() if copy.file == entry.file]
+        return list(self._copied.get(entry.file, {}).values())
 
     def keep_copy(self, device: int, inode: int, copy: Copy) -> None:
         """Make it durable that this file is a copy."""
         with self._transaction():
             self._keep("copies", device, inode, self._output, *copy)
-        self._copies[device, inode] = copy
+        self._index_copy((device, inode), copy)
 
     def become(self, entry: Entry, path: str, device: int, inode: int, copy: Copy) -> None:
         """The file of an entry is its copy from now on, and all of that is acknowledged; durable with the next ``commit``."""
@@ -152,6 +156,19 @@ class Registry:
     def _unindex(self, entry: Entry) -> None:
         _remove(self._places, (entry.device, entry.inode), entry.file)
         _remove(self._keys, entry.key, entry.file)
+
+    def _index_copy(self, place: tuple[int, int], copy: Copy) -> None:
+        if (before := self._copies.get(place)) is not None:
+            _remove(self._copied, before.file, place)
+        self._copies[place] = copy
+        self._copied.setdefault(copy.file, {})[place] = copy
+
+    def _drop(self, file: int) -> None:
+        """From memory, with its copies, as the database does."""
+        if (entry := self._entries.pop(file, None)) is not None:
+            self._unindex(entry)
+        for place in self._copied.pop(file, {}):
+            del self._copies[place]
 
     def register(
         self,
@@ -231,8 +248,7 @@ class Registry:
             for entry in entries:
                 self._query("DELETE FROM files WHERE file = ?", entry.file)
         for entry in entries:
-            self._unindex(entry)
-            self._entries.pop(entry.file, None)
+            self._drop(entry.file)
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
@@ -244,8 +260,7 @@ class Registry:
                 yield
         except BaseException:
             for file in self._entries.keys() - known:
-                entry = self._entries.pop(file)
-                self._unindex(entry)
+                self._drop(file)
             raise
         finally:
             self._nested = False
@@ -276,9 +291,9 @@ class Registry:
         return contextlib.nullcontext() if self._nested else database.Transaction(self._connection, self.path)
 
 
-def _remove(index: dict[_Name, dict[int, Entry]], name: _Name, file: int) -> None:
+def _remove(index: dict[_Name, dict[_Key, _Value]], name: _Name, key: _Key) -> None:
     found = index.get(name, {})
-    found.pop(file, None)
+    found.pop(key, None)
     if not found:
         index.pop(name, None)
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import sys
 
 import pytest
 
 from shipper.errors import StateError
-from shipper.state import database
+from shipper.state import database, recovery
 from shipper.state.recovery import recover
 from shipper.state.registry import Registry
 from shipper.state.rejects import Rejects
@@ -179,3 +181,89 @@ def test_a_database_in_use_is_not_taken_for_a_damaged_one(path, monkeypatch):
 
 def _impatient(connect):
     return lambda path, **more: connect(path, **{**more, "timeout": 0.01})
+
+
+def kept(path):
+    """(when, id, document) of the rejects."""
+    rejects = Rejects(path)
+    found = [(each.at, each.id, each.document) for each in map(rejects.get, rejects.numbers())]
+    rejects.close()
+    return found
+
+
+def test_rejects_are_taken_over_as_they_were(path, caplog):
+    before = kept(path)
+    change(path, "UPDATE salts SET next = 9")
+    recover(path)
+    assert kept(path) == before
+    assert "3 rejected documents" in caplog.text
+
+
+def test_rejects_on_both_sides_of_the_damage_are_taken_over(path):
+    """Also without holding them in memory: a row is on its way at a time."""
+    rejects = Rejects(path)
+    rejects.add("store", [(f"{n:020}", 400, "mapping", b"x" * 1000) for n in range(3, 300)])
+    rejects.close()
+    before = kept(path)
+    pages = path.read_bytes()
+    middle = pages.index(f"{150:020}".encode() + b"x") // 4096
+    path.write_bytes(pages[: middle * 4096] + bytes(4096) + pages[(middle + 1) * 4096 :])
+    assert recover(path)
+    assert 280 < len(kept(path)) < 300
+    assert set(kept(path)) < set(before)
+
+
+def cut_off(path, step):
+    """Recover in a process of its own that is gone at the given line of ``recovery.py`` that it comes to; whether it was.
+
+    The lines that only look for damage are not counted.
+    """
+
+    def count(frame, event, _):
+        nonlocal step
+        if frame.f_code.co_filename != recovery.__file__ or frame.f_code.co_name.startswith("_problem"):
+            return None
+        step -= event == "line"
+        if not step:
+            os._exit(9)
+        return count
+
+    child = os.fork()
+    if not child:
+        try:
+            sys.settrace(count)
+            recover(path)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_broken_off_anywhere_the_next_start_recovers_it(path, tmp_path):
+    before = kept(path)
+    change(path, "UPDATE files SET offset = offset + 64 WHERE file = 2")
+    rejects = Rejects(path)  # the last of them is in the write-ahead log alone
+    rejects.add("store", [("9" * 20, 400, "mapping", b"{}")])
+    names = [each.name for each in path.parent.iterdir()]
+    assert "state.db-wal" in names
+    folder = tmp_path / "killed"
+    step = 0
+    while True:
+        step += 1
+        folder.mkdir()
+        for name in names:
+            shutil.copy(path.parent / name, folder)
+        killed = cut_off(folder / "state.db", step)
+        recover(folder / "state.db")
+        found = kept(folder / "state.db")
+        assert found[:-1] == before, step
+        assert found[-1][1] == "9" * 20, step
+        assert rows(folder / "state.db") == NOTHING, step
+        (other,) = aside(folder / "state.db")
+        assert {each.name for each in folder.iterdir()} <= {"state.db", other.name}, step
+        shutil.rmtree(folder)
+        if not killed:
+            break
+    rejects.close()
+    assert step > 50

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from shipper.errors import StateError
-from shipper.state.registry import Registry
+from shipper.state.registry import Copy, Registry
 
 
 @pytest.fixture
@@ -157,3 +157,20 @@ def test_a_join_is_kept_until_its_first_span_is_acknowledged(path):
     before.offset = 100
     again.commit([before])
     assert again.joined(before) is None
+
+
+def test_copies_go_with_the_file_that_they_are_of(path):
+    registry = Registry(path, "store")
+    one, two = register(registry), register(registry, inode=2)
+    of_one, of_two = (Copy(9, 8, 7, entry.file, 6, b"p" * 16, 5, b"t" * 16) for entry in (one, two))
+    for inode in (11, 12):
+        registry.keep_copy(1, inode, of_one)
+    registry.keep_copy(1, 12, of_two)  # the inode is another file's by now
+    assert (registry.copies(one), registry.copies(two)) == ([of_one], [of_two])
+    registry.forget(one)
+    assert (registry.copy(1, 11), registry.copy(1, 12)) == (None, of_two)
+    assert (registry.copies(one), len(registry._copies)) == ([], 1)
+    registry.close()
+    registry = Registry(path, "store")
+    assert (registry.copy(1, 11), registry.copy(1, 12), registry.copies(two)) == (None, of_two, [of_two])
+    registry.close()
