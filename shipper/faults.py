@@ -36,11 +36,6 @@ def is_passing(error: sqlite3.Error) -> bool:
     return code_of(error) in _PASSING
 
 
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is no database, or a broken one."""
-    return code_of(error) in _DAMAGED
-
-
 def explain(error: sqlite3.Error, damaged: str) -> str:
     """What it means; ``damaged`` is what to do with a database that is broken."""
     code = code_of(error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -94,9 +95,11 @@ def records(histogram: Histogram) -> Iterator[dict[str, object]]:
 
 
 def csv_rows(histogram: Histogram) -> Iterator[str]:
-    """A header, then start, level and count of what is not zero, a line each."""
-    yield "start,level,count\n"
+    """A header, then start, level and count of what is not zero, a record each."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("start", "level", "count"))
     for bucket in histogram.buckets:
-        for level, number in sorted(bucket.counts.items()):
-            quoted = json.dumps(level) if "," in level or '"' in level else level
-            yield f"{local_time(bucket.start).isoformat()},{quoted},{number}\n"
+        start = local_time(bucket.start).isoformat()
+        writer.writerows((start, *counted) for counted in sorted(bucket.counts.items()))
+    yield buffer.getvalue()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shipper.settings import ElasticsearchOutputSettings
 
 FILE = "elasticsearch"
+_OUTPUT = "output.elasticsearch."
 
 
 @click.group()
@@ -155,9 +156,7 @@ def _unusable(found: dict[str, str], ecs: str, folder: Path) -> list[tuple[str, 
 def _cluster(
     url: str | None, config: Path | None, username: str | None, overrides: tuple[str, ...]
 ) -> ElasticsearchOutputSettings:
-    import yaml  # noqa: PLC0415 - only here
-
-    from shipper.settings import ElasticsearchOutputSettings, from_mapping, load  # noqa: PLC0415 - pydantic
+    from shipper.settings import ElasticsearchOutputSettings, load  # noqa: PLC0415 - pydantic
 
     if config is not None:
         if url or username or overrides:
@@ -168,21 +167,21 @@ def _cluster(
         return settings
     if url is None:
         raise click.UsageError("say which cluster: --from-elasticsearch URL, or -c shipper.yml")
-    data: dict[str, Any] = {"hosts": [url]}
+    own = [each.strip().removeprefix(_OUTPUT) for each in overrides]
+    named = {each.partition("=")[0].strip() for each in own}
+    # By variables, which are taken as they are: a password may be anything, 0123 or ${x} too.
+    env = {**os.environ, "option.url": url}
+    given = {"hosts": "option.url"}
     if username:
-        password = os.environ.get("ELASTICSEARCH_PASSWORD")
-        data |= {"username": username, "password": password or click.prompt("password", hide_input=True, err=True)}
-    elif key := os.environ.get("ELASTICSEARCH_API_KEY"):
-        data["api_key"] = key
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise SettingsError(f"-E {override}: is not KEY=VALUE")
-        try:
-            data[key.strip().removeprefix("output.elasticsearch.")] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            data[key.strip()] = value
-    # The settings' own reader knows the names, the units and the mistakes.
-    settings = from_mapping({"inputs": [{"paths": ["/dev/null"]}], "output.elasticsearch": data}).output
+        env["option.username"] = username
+        if "password" not in named and not env.get("ELASTICSEARCH_PASSWORD"):
+            env["ELASTICSEARCH_PASSWORD"] = click.prompt("password", hide_input=True, err=True)
+        given |= {"username": "option.username", "password": "ELASTICSEARCH_PASSWORD"}
+    elif env.get("ELASTICSEARCH_API_KEY"):
+        given["api_key"] = "ELASTICSEARCH_API_KEY"
+    others = [f'{setting}="${{{variable}}}"' for setting, variable in given.items() if setting not in named]
+    settings = load(
+        None, env, inputs=[{"paths": ["/dev/null"]}], overrides=[f"{_OUTPUT}{each}" for each in (*others, *own)]
+    ).output
     assert isinstance(settings, ElasticsearchOutputSettings)
     return settings

@@ -165,6 +165,7 @@ class _progress_bar:  # noqa: N801 - used as a function
         if self._quiet:
             return None
         from rich.console import Console  # noqa: PLC0415 - only for a person
+        from rich.markup import escape  # noqa: PLC0415 - as above
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415 - as above
 
         self._bar = Progress(
@@ -182,7 +183,7 @@ class _progress_bar:  # noqa: N801 - used as a function
             total=progress.size or None,
             completed=progress.read,
             events=progress.documents.delivered,
-            trouble=progress.documents.trouble and f"[yellow]{progress.documents.trouble}[/]",
+            trouble=progress.documents.trouble and f"[yellow]{escape(progress.documents.trouble)}[/]",
         )
 
     def __exit__(self, *_: object) -> None:

@@ -80,24 +80,25 @@ _SIGNS = {True: "ok     ", False: "FAILED ", None: "note   "}
 
 
 def pipeline_problems(settings: Settings) -> list[str]:
-    """What is wrong with the pipelines that the inputs name, one line each, no pipeline twice."""
-    from parser import Pipeline  # noqa: PLC0415 - the grammar, only when a command needs it
-    from parser.errors import ParserError  # noqa: PLC0415 - as above
+    """What is wrong with the pipelines of the inputs that are used, one line each, no pipeline twice."""
+    from parser.errors import ParserError  # noqa: PLC0415 - the grammar, only when a command needs it
+    from shipper.inputs import pipeline_of  # noqa: PLC0415 - as above
 
     used = {
-        (each.pipeline, each.ecs_compatibility): at
+        (each.pipeline, each.ecs_compatibility, each.timezone): (at, each)
         for at, each in reversed(list(enumerate(settings.inputs)))
-        if each.pipeline
+        if each.enabled
     }
-    problems = []
-    for (name, compatibility), at in sorted(used.items(), key=lambda item: item[1]):
+    problems: dict[str, str] = {}
+    for at, each in sorted(used.values(), key=lambda item: item[0]):
         try:
-            Pipeline.load(name, ecs_compatibility=compatibility)
+            pipeline_of(each)
         except ParserError as error:
-            problems.append(f"inputs[{at}].pipeline: {error}")
+            problems.setdefault(str(error), f"inputs[{at}].pipeline: {error}")
         except OSError as error:
-            problems.append(f"inputs[{at}].pipeline: {name} cannot be read: {error.strerror or error}")
-    return list(dict.fromkeys(problems))
+            why = f"{each.pipeline} cannot be read: {error.strerror or error}"
+            problems.setdefault(why, f"inputs[{at}].pipeline: {why}")
+    return list(problems.values())
 
 
 def certificate_problems(settings: Settings) -> list[str]:

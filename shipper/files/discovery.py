@@ -48,6 +48,9 @@ _KINDS = (
 class Discovery:
     """Expands an input's globs; ``**`` goes into folders.
 
+    As in a shell, a name that begins with a dot is taken only by a pattern with that dot: such names are what rsync and
+    editors write to before they rename it, and would be shipped twice.
+
     A pattern without wildcards names one file, which may appear later. Symbolic links are followed, and a file that is
     reached by several names is found once, under the first of them in order.
     """
@@ -110,20 +113,21 @@ class Discovery:
                 places = {below for place in places for below in self._below(place, set(), files=last)}
             elif glob.has_magic(part):
                 match = re.compile(fnmatch.translate(part)).match
+                hidden = part.startswith(".")
                 places = {
                     os.path.join(place, name)
                     for place in places
                     for name, is_folder in self._look(place)
-                    if (last or is_folder) and match(name)
+                    if (last or is_folder) and (hidden or not name.startswith(".")) and match(name)
                 }
             else:
                 places = {os.path.join(place, part) for place in places}
                 if not last:
-                    places = {place for place in places if os.path.isdir(place) or self._is_closed(place)}
+                    places = {place for place in places if self._leads_on(place)}
         return {place for place in places if os.path.lexists(place)} if not glob.has_magic(parts[-1]) else places
 
     def _below(self, folder: str, seen: set[tuple[int, int]], *, files: bool) -> Iterator[str]:
-        """A folder and those in it, each once: links may make circles."""
+        """A folder and those in it that are not hidden, each once: links may make circles."""
         try:
             status = os.stat(folder)
         except OSError:
@@ -133,6 +137,8 @@ class Discovery:
         seen.add((status.st_dev, status.st_ino))
         yield folder
         for name, is_folder in self._look(folder):
+            if name.startswith("."):
+                continue
             if is_folder:
                 yield from self._below(os.path.join(folder, name), seen, files=files)
             elif files:
@@ -149,14 +155,14 @@ class Discovery:
             self._failed[folder] = f"cannot be looked into: {error.strerror}"
         return []
 
-    def _is_closed(self, folder: str) -> bool:
-        """Whether a folder cannot be looked at, which is not to say that it is not there."""
+    def _leads_on(self, path: str) -> bool:
+        """Whether it is a folder. One that cannot be looked at may be there all the same, and is among the failed ones."""
         try:
-            os.stat(folder)
+            return stat.S_ISDIR(os.stat(path).st_mode)
         except (FileNotFoundError, NotADirectoryError):
-            return False
+            pass
         except OSError as error:
-            self._failed[folder] = f"cannot be looked at: {error.strerror}"
+            self._failed[path] = f"cannot be looked at: {error.strerror}"
         return False
 
 

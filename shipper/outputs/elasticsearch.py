@@ -56,7 +56,7 @@ _TARGET_FAULTS = frozenset(
 )
 """Errors of an item that are no fault of its document: a person mends the target, and the document is sent again.
 
-FACTS says "any other 4xx = reject"; that would put the whole stream among the rejects while an index is read-only.
+Taken as every other 4xx is, for a reject, they would put the whole stream among the rejects while an index is read-only.
 """
 
 _SPEAKING = _TARGET_FAULTS | {"circuit_breaking_exception", "illegal_argument_exception", "status_exception"}

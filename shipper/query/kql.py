@@ -32,6 +32,8 @@ from shipper.query.tree import And, Compare, Everything, Exists, Match, Node, No
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    _Waiting = Callable[[Token, int], Node]
+
 _GRAMMAR = r"""
 ?start: or_
 ?or_: and_ (_OR and_)*
@@ -66,6 +68,7 @@ _WILDCARD = re.compile(r"((?:\\.|[^*\\])*)(\*+|$)", re.DOTALL)
 _FOUND = re.compile(r"\w+|[<>]=?")
 _MAX_LENGTH = 10_000
 _MAX_DEPTH = 16
+_TOO_DEEP = f"the query is nested more than {_MAX_DEPTH} deep"
 _MAX_TERMS = 500
 
 
@@ -96,7 +99,7 @@ def _check_size(tree: Node) -> None:
         level = [child for node in level for child in _children(node)]
         if not level:
             return
-    raise QueryError(f"the query is nested more than {_MAX_DEPTH} deep", position=0)
+    raise QueryError(_TOO_DEEP, position=0)
 
 
 def _children(node: Node) -> tuple[Node, ...]:
@@ -139,7 +142,7 @@ def _opened(text: str) -> int:
 
 @v_args(inline=True)
 class _Tree(Transformer[Token, Node]):
-    """Tokens → nodes. Inside ``field:( )`` values wait, as functions of the field."""
+    """Tokens → nodes. Inside ``field:( )`` values wait, as functions of the field and of how deep they stand in it."""
 
     def or_(self, *nodes: Node) -> Node:
         return either(*nodes)
@@ -159,21 +162,25 @@ class _Tree(Transformer[Token, Node]):
     def compare(self, field: Token, operator: Token, value: Token) -> Node:
         return Compare(_name(field), cast("Operator", operator.strip(": \t\r\n")), _plain(value))
 
-    def group(self, field: Token, values: Token | Callable[[Token], Node]) -> Node:
-        return _bound(field, values)
+    def group(self, field: Token, values: Token | _Waiting) -> Node:
+        return _bound(field, values, 1)
 
-    def any_value(self, *values: Token | Callable[[Token], Node]) -> Callable[[Token], Node]:
-        return lambda field: either(*(_bound(field, value) for value in values))
+    def any_value(self, *values: Token | _Waiting) -> _Waiting:
+        return lambda field, depth: either(*(_bound(field, value, depth) for value in values))
 
-    def all_values(self, *values: Token | Callable[[Token], Node]) -> Callable[[Token], Node]:
-        return lambda field: both(*(_bound(field, value) for value in values))
+    def all_values(self, *values: Token | _Waiting) -> _Waiting:
+        return lambda field, depth: both(*(_bound(field, value, depth) for value in values))
 
-    def not_value(self, value: Token | Callable[[Token], Node]) -> Callable[[Token], Node]:
-        return lambda field: Not(_bound(field, value))
+    def not_value(self, value: Token | _Waiting) -> _Waiting:
+        return lambda field, depth: Not(_bound(field, value, depth))
 
 
-def _bound(field: Token, value: Token | Callable[[Token], Node]) -> Node:
-    return _term(field, value) if isinstance(value, Token) else value(field)
+def _bound(field: Token, value: Token | _Waiting, depth: int) -> Node:
+    if isinstance(value, Token):
+        return _term(field, value)
+    if depth > _MAX_DEPTH:
+        _fail(field, _TOO_DEEP)
+    return value(field, depth + 1)
 
 
 def _term(field: Token | None, value: Token) -> Node:

@@ -231,7 +231,7 @@ class _Translation:
     def _lacks(self, node: Node, name: str, why: str) -> None:
         if name.endswith(".processors"):
             self._processors(node, name)
-        elif node.value not in (None, [], {}) and _scalar(node) not in {False, "0"}:
+        elif node.value not in (None, [], {}) and _scalar(node) not in {False, "0"} and not _is_off(node):
             self._missing(node, name, f"is not supported: {why}")
 
     def _missing(self, node: Node, name: str, text: str) -> None:

@@ -42,7 +42,7 @@ MISSING_BELOW_INPUT = {
     "tail_files": "files are read from their start; move the old ones out of paths first",
     "prospector.scanner.include_files": "name the files in paths",
     "index": "events of one agent go to one index or data stream",
-    "delete": "files are never deleted",
+    "delete": "write on_complete: delete, which waits until the output has all of a file",
 }
 ENCODINGS = {
     **dict.fromkeys(

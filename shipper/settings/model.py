@@ -76,7 +76,9 @@ class InputSettings(Model):
     )
     enabled: Flag = Field(default=True, description="Whether the input is used.")
     paths: Annotated[tuple[Glob, ...], BeforeValidator(items), Unit("list of globs")] = Field(
-        min_length=1, description="The files to read; `*`, `?`, `[a-z]` and `**` as in a shell."
+        min_length=1,
+        description="The files to read; `*`, `?`, `[a-z]` and `**` as in a shell: "
+        "names that begin with a dot are taken by patterns that have it too, such as `.*.log`.",
     )
     exclude_files: Annotated[
         tuple[Regex, ...],

@@ -18,8 +18,6 @@ _SHIFT = 64 - 22
 _MASK = (1 << 64) - 1
 _A, _B, _C = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
 
-ID_LENGTH = 20
-
 
 def positions(ids: Sequence[str]) -> list[tuple[int, int, int]]:
     """The three bits of each id, 0 … ``BITS`` - 1. Every id is 20 ASCII characters."""

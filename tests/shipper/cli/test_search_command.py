@@ -15,6 +15,7 @@ from rich.console import Console
 from shipper.cli import chart, hits, main
 from shipper.cli.hits import Table
 from shipper.query import Hit, Selection, histogram, search
+from shipper.query.searching import Bucket, Histogram
 from shipper.store import Store
 
 STACK = "java.lang.IllegalStateException: pool exhausted\n\tat com.example.Foo.run(Foo.java:17)\n\tat com.example.Bar.go(Bar.java:3)"
@@ -285,3 +286,11 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, form):
     result = subprocess.run(["bash", "-c", command], capture_output=True, env=env, check=False)
     assert (result.returncode, result.stderr) == (0, b"")
     assert result.stdout.count(b"\n") == 1
+
+
+def test_histogram_as_csv_holds_any_level():
+    levels = {"INFO": 1, "a,b": 2, 'say "no"': 3, "two\nlines": 4, "": 5, "grüß,": 6}
+    text = "".join(chart.csv_rows(Histogram(1000, [Bucket(0, levels)])))
+    (header, *rows) = csv.reader(io.StringIO(text, newline=""))
+    assert header == ["start", "level", "count"]
+    assert {level: int(number) for _, level, number in rows} == levels

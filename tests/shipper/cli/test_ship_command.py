@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 import json
 import os
+import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from shipper.cli import main
+from shipper.cli.ship import _progress_bar
+from shipper.delivery.sender import Deliveries
+from shipper.progress import Progress
 
 LINE = "2024-11-21T10:15:30.123+01:00  INFO 42 --- [main] a.B : event {}\n"
 
@@ -184,3 +190,12 @@ def test_run_once_ships_what_the_settings_say(run, log, home, tmp_path):
     (tmp_path / "shipper.yml").write_text(f"inputs: [{{paths: {log}, pipeline: spring-boot}}]\n", encoding="utf-8")
     assert run("run", "--once", "-c", tmp_path / "shipper.yml").exit_code == 0
     assert run("search", "--count").stdout == "3\n"
+
+
+def test_the_bar_shows_the_outputs_words_as_they_are(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    with _progress_bar(quiet=False) as watch:
+        watch(Progress(documents=Deliveries(trouble="no [index] here [/] \\")))
+    assert "no [index] here [/] \\" in click.unstyle(shown.getvalue())

@@ -67,6 +67,19 @@ def test_the_pipelines_are_read_too(check, tmp_path):
     assert "nope" in second
 
 
+def test_the_pipelines_are_taken_as_the_agent_takes_them(check):
+    """With its variables, and those of inputs that are used."""
+    zoned = 'filter { date { match => ["t", "ISO8601"] timezone => "${LOG_TIMEZONE}" } }'
+    result = check(
+        "inputs: [{paths: /a, pipeline: ./zoned.conf}, {paths: /b, pipeline: nope, enabled: no}]\n", zoned=zoned
+    )
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "input 1 (disabled): /b · pipeline nope" in result.stdout
+    result = check("inputs: [{paths: /b, pipeline: nope, enabled: no}, {paths: /a, pipeline: nope}]\n")
+    assert result.exit_code == 2
+    assert [line for line in result.stderr.splitlines() if "pipeline" in line and "inputs[1]" not in line] == []
+
+
 def test_a_missing_file(tmp_path):
     result = CliRunner().invoke(main, ["test", "config", "-c", str(tmp_path / "none.yml")])
     assert (result.exit_code, result.stderr) == (

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import glob
 import os
 import socket
 
@@ -69,3 +71,56 @@ def test_a_directory_that_a_wildcard_takes_is_passed_over(tmp_path):
 def test_folders_are_those_where_files_may_appear(tmp_path):
     (tmp_path / "logs").mkdir()
     assert Discovery([f"{tmp_path}/logs/*.log", f"{tmp_path}/absent/*.log"]).folders() == {f"{tmp_path}/logs"}
+
+
+@pytest.fixture
+def hidden(tmp_path):
+    for name in ("a.log", ".b.log", ".c/d.log", ".c/.e.log", "f/g.log", "f/.h/i.log"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.log", ["a.log"]),
+        ("*", ["a.log"]),
+        ("[.a]*.log", ["a.log"]),
+        ("?*/*.log", ["f/g.log"]),
+        ("**/*.log", ["a.log", "f/g.log"]),
+        ("**", ["a.log", "f/g.log"]),
+        (".*.log", [".b.log"]),
+        (".c/*.log", [".c/d.log"]),
+        (".c/**", [".c/d.log"]),
+        (".?/.*", [".c/.e.log"]),
+        ("**/.*.log", [".b.log"]),
+        (".b.log", [".b.log"]),
+    ],
+)
+def test_a_hidden_name_is_taken_where_the_pattern_names_its_dot(hidden, pattern, expected):
+    found, unreadable = Discovery([f"{hidden}/{pattern}"]).scan()
+    assert [os.path.relpath(file.path, hidden) for file in found] == expected
+    as_in_python = glob.glob(f"{hidden}/{pattern}", recursive=True)
+    assert sorted(os.path.relpath(each, hidden) for each in as_in_python if os.path.isfile(each)) == expected
+    assert unreadable == []
+
+
+@pytest.mark.parametrize("name", ["shut/*.log", "shut/a.log", "shut/in/a.log", "shut/in/*.log", "**/*.log"])
+def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path, monkeypatch, name):
+    (tmp_path / "shut/in").mkdir(parents=True)
+    shut = str(tmp_path / "shut")
+
+    def denied(real, below):
+        def call(path, *more, **named):
+            if str(path).startswith(shut + below):
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+            return real(path, *more, **named)
+
+        return call
+
+    monkeypatch.setattr(os, "stat", denied(os.stat, "/"))
+    monkeypatch.setattr(os, "scandir", denied(os.scandir, ""))
+    found, unreadable = Discovery([f"{tmp_path}/{name}"]).scan()
+    assert found == []
+    assert [(each.path.startswith(shut), "Permission denied" in each.reason) for each in unreadable] == [(True, True)]

@@ -85,6 +85,7 @@ def test_trees(text, tree):
         ("a labels.*:x", 2, "a wildcard in a field's name"),
         ("x:(a) y:(b z:c)", 11, "'z' cannot stand here"),
         ("not " * 16 + "a", 0, "nested more than 16 deep"),
+        (f"b a:({'not ' * 17}a)", 2, "nested more than 16 deep"),
         ("a " * 500, 0, "more than 500 parts"),
         ("a " * 5001, 10_000, "longer than 10,000 characters"),
     ],
@@ -106,7 +107,16 @@ def mistake(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["(" * 4999, "not " * 2400 + "a", "(" * 4000 + "a" + ")" * 4000, "(a or not " * 900 + "b" + ")" * 900]
+    "text",
+    [
+        "(" * 4999,
+        "not " * 2400 + "a",
+        "(" * 4000 + "a" + ")" * 4000,
+        "(a or not " * 900 + "b" + ")" * 900,
+        f"a:({'not ' * 2400}a)",
+        f"a:{'(' * 4000}a{')' * 4000}",
+        f"a:{'(a or not ' * 900}b{')' * 900}",
+    ],
 )
 def test_deep_nesting_is_no_fault(text):
     assert mistake(text) in {None, 0, len(text)}

@@ -215,6 +215,7 @@ INPUT = "filebeat.inputs:\n- type: log\n  paths: [/x]\n  "
         ),
         (INPUT + "unheard_of: 1\n", "inputs[0].unheard_of: is not a setting"),
         ("filebeat.inputs:\n- type: container\n  paths: [/x]\n", "must be 'filestream' or 'log', not 'container'"),
+        (INPUT + "delete.enabled: true\n", "filebeat.inputs[0].delete: is not supported: write on_complete: delete"),
         ("filebeat.modules:\n- module: nginx\n", ":1: filebeat.modules: is not supported: name the logs as inputs"),
         ("filebeat.autodiscover:\n  providers: [{type: docker}]\n", "filebeat.autodiscover: is not supported"),
         (
@@ -239,6 +240,10 @@ INPUT = "filebeat.inputs:\n- type: log\n  paths: [/x]\n  "
 )
 def test_what_is_not_supported_is_named_with_its_line(mistakes, text, told):
     assert told in mistakes(text)
+
+
+def test_what_is_not_supported_may_be_there_switched_off(settings):
+    assert settings(INPUT + "delete: {enabled: false, grace_period: 5m}\n").inputs
 
 
 def test_files_of_modules_are_a_problem_only_when_there_are_some(settings, mistakes, tmp_path):
