@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from parser.decimals import decimal
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -26,12 +28,16 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET_TEXT: Final = re.compile(r"([+-])(\d\d)(?::?(\d\d)(?::?(\d\d))?)?", re.ASCII)
 _FRACTION_LAST: Final = re.compile(r"yyyy-MM-dd(?: |T|'T')HH:mm:ss[.,]SSS(?:Z|ZZ)?")
 _EPOCH_PATTERNS: Final = ("UNIX", "UNIX_MS")
+_SECONDS: Final = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+_MILLISECONDS: Final = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_FIRST, _LAST = -62_135_596_800, 2**31 - 1  # seconds: the year 1; where Logstash's UNIX ends
+_DIGITS: Final = "yYuCMdHmsSDwexkKh"  # the letters of a pattern that stand for digits
 _MONTHS: Final = {
     name.lower(): n for names in (calendar.month_abbr, calendar.month_name) for n, name in enumerate(names) if n
 }
-_DAYS: Final = {name.lower(): n + 1 for names in (calendar.day_abbr, calendar.day_name) for n, name in enumerate(names)}
+DAYS: Final = {name.lower(): n + 1 for names in (calendar.day_abbr, calendar.day_name) for n, name in enumerate(names)}
 # Joda's names of zones in text (``z``): only those of the English locale that it knows without a provider.
-_ZONE_NAMES: Final = {
+ZONE_NAMES: Final = {
     "UTC": "UTC", "UT": "UTC", "GMT": "UTC", "EST": "America/New_York", "EDT": "America/New_York",
     "CST": "America/Chicago", "CDT": "America/Chicago", "MST": "America/Denver", "MDT": "America/Denver",
     "PST": "America/Los_Angeles", "PDT": "America/Los_Angeles",
@@ -107,7 +113,10 @@ def zone(name: str) -> tzinfo:
 def _offset(match: re.Match[str]) -> timezone:
     sign, hours, minutes, seconds = match.groups()
     span = timedelta(hours=int(hours), minutes=int(minutes or 0), seconds=int(seconds or 0))
-    return timezone(span if sign == "+" else -span)
+    try:
+        return timezone(span if sign == "+" else -span)
+    except ValueError:
+        raise TimestampPatternError(f"{match[0]!r} is no time zone: an offset is less than a day") from None
 
 
 def _localize(moment: datetime, place: tzinfo) -> datetime:
@@ -133,55 +142,51 @@ def _names(table: dict[str, int], key: str) -> _Field:
     return _Field("(?i:" + "|".join(map(re.escape, longest_first)) + ")", key, lambda text: table[text.lower()])
 
 
-def _zone_name(text: str) -> tzinfo:
+def _read_zone(text: str) -> tzinfo:
     try:
         return zone(text)
     except TimestampPatternError as error:
         raise TimestampTextError(str(error)) from None
 
 
-def _offset_value(text: str) -> tzinfo:
-    match = _OFFSET_TEXT.fullmatch(text)
-    return _offset(match) if match else UTC
-
-
-def _month(locale: str | None) -> _Field:
+def months(locale: str | None) -> dict[str, int]:
+    """The names of the months in a language, in small letters, and their numbers."""
     names = _LOCALE_MONTHS.get((locale or "en").replace("_", "-").split("-")[0])
     if names is None:
-        return _names(_MONTHS, "month")
-    table = {name.lower(): n + 1 for group in names for n, name in enumerate(group)}
-    return _names(table, "month")
+        return _MONTHS
+    return {name.lower(): n + 1 for group in names for n, name in enumerate(group)}
 
 
-def _two_digit_year(pivot: int) -> Callable[[str], int]:
+def _two_digit_year(clock: Callable[[], datetime]) -> Callable[[str], int]:
     def year(text: str) -> int:
         if len(text) != 2:
             return int(text)
-        low = pivot - 50
+        low = clock().year - 80
         return low + (int(text) - low) % 100
 
     return year
 
 
-_NUMBERS: Final = {
+# The letters of plain numbers: what each sets, and its most digits.
+NUMBERS: Final = {
     "d": ("day", 2), "H": ("hour", 2), "m": ("minute", 2), "s": ("second", 2), "D": ("ordinal", 3),
     "w": ("week", 2), "e": ("weekday", 1), "x": ("weekyear", 9), "k": ("hour24", 2), "K": ("hour12", 2),
     "h": ("clock12", 2),
 }  # fmt: skip
 
 
-def _field(letter: str, count: int, locale: str | None, *, adjacent: bool, now: datetime) -> _Field:
+def _field(letter: str, count: int, locale: str | None, *, adjacent: bool, clock: Callable[[], datetime]) -> _Field:
     """The field of ``count`` times ``letter``; ``adjacent`` if digits follow at once, which fixes its width."""
     if letter in "yYu" and count == 2:
-        return _Field(r"\d\d" if adjacent else r"[+-]?\d{1,9}", "year", _two_digit_year(now.year - 30))
+        return _Field(r"\d\d" if adjacent else r"[+-]?\d{1,9}", "year", _two_digit_year(clock))
     if letter in "yYuC":
         return _Field(rf"\d{{{count}}}" if adjacent else r"[+-]?\d{1,9}", "year", int)
     if letter == "M" and count >= 3:
-        return _month(locale)
+        return _names(months(locale), "month")
     if letter == "M":
         return _Field(rf"\d{{{count}}}" if adjacent else r"\d{1,2}", "month", int)
     if letter == "E":
-        return _names(_DAYS, "weekday")
+        return _names(DAYS, "weekday")
     if letter == "a":
         return _Field("(?i:am|pm)", "half", str.lower)
     if letter == "S":
@@ -189,13 +194,13 @@ def _field(letter: str, count: int, locale: str | None, *, adjacent: bool, now: 
             rf"\d{{{count}}}" if adjacent else rf"\d{{1,{count}}}", "micros", lambda text: int(text.ljust(6, "0")[:6])
         )
     if letter == "Z" and count <= 2:
-        return _Field(r"Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?", "zone", _offset_value)
+        return _Field(r"Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?", "zone", _read_zone)
     if letter == "Z":
-        return _Field(r"(?!Z\b)[A-Za-z][\w/+-]*", "zone", _zone_name)
+        return _Field(r"(?!Z\b)[A-Za-z][\w/+-]*", "zone", _read_zone)
     if letter == "z":
-        return _Field("|".join(_ZONE_NAMES), "zone", lambda text: zone(_ZONE_NAMES[text]))
-    if letter in _NUMBERS:
-        key, digits = _NUMBERS[letter]
+        return _Field("|".join(ZONE_NAMES), "zone", lambda text: zone(ZONE_NAMES[text]))
+    if letter in NUMBERS:
+        key, digits = NUMBERS[letter]
         return _Field(rf"\d{{{count}}}" if adjacent else rf"\d{{1,{digits}}}", key, int)
     raise TimestampPatternError(f"{letter * count!r} is nothing that Joda's date patterns know")
 
@@ -215,21 +220,25 @@ def split_pattern(pattern: str) -> list[tuple[str, str]]:
     return parts
 
 
-def _compile_pattern(pattern: str, locale: str | None, now: datetime) -> Callable[[str, tzinfo], datetime]:
+def reading_parts(pattern: str) -> list[tuple[str, str, bool]]:
+    """``split_pattern`` for reading: the flag says that digits follow at once, which fixes a field's width."""
+    parts = split_pattern(pattern)
+    following = [kind == "field" and text[0] in _DIGITS and not text.startswith("MMM") for kind, text in parts[1:]]
+    return [(kind, text, adjacent) for (kind, text), adjacent in zip(parts, [*following, False], strict=False)]
+
+
+def _compile_pattern(
+    pattern: str, locale: str | None, clock: Callable[[], datetime]
+) -> Callable[[str, tzinfo], datetime]:
     if pattern == "ISO8601":
         return _compile_iso()
-    parts = split_pattern(pattern)
     fields: list[_Field] = []
     regex = ""
-    for index, (kind, text) in enumerate(parts):
+    for kind, text, adjacent in reading_parts(pattern):
         if kind == "text":
             regex += re.escape(text)
             continue
-        following = parts[index + 1] if index + 1 < len(parts) else ("text", "")
-        adjacent = (
-            following[0] == "field" and following[1][0] in "yYuCMdHmsSDwexkKh" and not following[1].startswith("MMM")
-        )
-        field = _field(text[0], len(text), locale, adjacent=adjacent, now=now)
+        field = _field(text[0], len(text), locale, adjacent=adjacent, clock=clock)
         fields.append(field)
         regex += f"({field.regex})"
     matcher = re.compile(regex, re.ASCII).fullmatch
@@ -242,6 +251,7 @@ def _compile_pattern(pattern: str, locale: str | None, now: datetime) -> Callabl
         if "year" in values or "weekyear" in values:
             return _assemble(values, place)
         # No year in the text: Logstash takes this one, save around New Year.
+        now = clock()
         year = now.year
         month = values.get("month", 1)
         if month == 12 and now.month == 1:
@@ -273,7 +283,7 @@ def _compile_iso() -> Callable[[str, tzinfo], datetime]:
         if "fraction" in found:
             _set_fraction(values, found["fraction"])
         if "zone" in found:
-            values["zone"] = _offset_value(found["zone"])
+            values["zone"] = _read_zone(found["zone"])
         return _assemble(values, place)
 
     return parse
@@ -326,19 +336,19 @@ def _limit(value: int, low: int, high: int) -> int:
 
 
 def _unix(value: object) -> Timestamp:
-    text = str(value)
-    if not re.fullmatch(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", text, re.ASCII) or (
-        isinstance(value, str) and "e" in text.lower()
-    ):
-        raise TimestampTextError(f"{text!r} is not a number of seconds")
-    seconds = Decimal(text)
-    if seconds > 2**31 - 1:
-        raise TimestampTextError(f"{text} seconds are later than 2038")
+    try:
+        seconds = decimal(str(value), _SECONDS)
+    except ValueError as error:
+        raise TimestampTextError(str(error)) from None
+    if isinstance(value, str) and "e" in value.lower():
+        raise TimestampTextError(f"{value!r} is not a number of seconds")
+    if not _FIRST <= seconds <= _LAST:
+        raise TimestampTextError(f"{value!r} seconds are before the year 1, or later than 2038")
     return from_millis(int(seconds * 1000))
 
 
 def _unix_ms(value: object) -> Timestamp:
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value, re.ASCII):
+    if isinstance(value, str) and _MILLISECONDS.fullmatch(value):
         return from_millis(int(value))
     if type(value) is int or (type(value) is float and math.isfinite(value)):
         return from_millis(int(value))
@@ -351,6 +361,10 @@ def _tai64n(value: object) -> Timestamp:
         return from_millis((int(text[1:16], 16) - 10) * 1000 + int(text[16:24], 16) // 1_000_000)
     except ValueError:
         raise TimestampTextError(f"{text!r} is not a TAI64N label") from None
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
 
 
 def compile_matcher(
@@ -367,8 +381,8 @@ def compile_matcher(
         return lambda value, _place: _unix_ms(value)
     if pattern == "TAI64N":
         return lambda value, _place: _tai64n(value)
-    compile_now = now or datetime.now(UTC)
-    parse = _compile_pattern(pattern, locale, compile_now)
+    # Read anew for each text: what is compiled may run over New Year.
+    parse = _compile_pattern(pattern, locale, _clock if now is None else lambda: now)
 
     def match(value: object, place: tzinfo) -> Timestamp:
         if not isinstance(value, str):

@@ -37,8 +37,8 @@ class MatchTimeoutError(BaseException):
 class Watchdog:
     """``with Watchdog(seconds): …``; in a thread other than the main one, and inside of another watchdog, it does nothing.
 
-    ``seconds`` of the main thread's computing time (not of the clock) is what one event may take; ``None`` is no limit.
-    The signal is ``SIGVTALRM``. ``stopped`` counts the events that were.
+    ``seconds`` of the main thread's computing time (not of the clock) is what one event may take; ``None`` is no limit;
+    ``limit`` sets another, inside of the ``with`` too. The signal is ``SIGVTALRM``. ``stopped`` counts the events that were.
     """
 
     _active: Watchdog | None = None
@@ -46,27 +46,46 @@ class Watchdog:
     def __init__(self, seconds: float | None = DEFAULT) -> None:
         self.seconds = seconds
         self.stopped = 0
+        self._armed = False
         self._before: Any = None
         self._done: list[Any] | None = None  # held, so that no other list can be taken for it
         self._count = 0
         self._since = 0.0
 
     def __enter__(self) -> Self:
-        idle = Watchdog._active is None and threading.current_thread() is threading.main_thread()
-        if self.seconds and idle:
+        if Watchdog._active is None and threading.current_thread() is threading.main_thread():
             Watchdog._active = self
-            self._before = signal.signal(signal.SIGVTALRM, self._tick)
-            signal.siginterrupt(signal.SIGVTALRM, False)  # a system call goes on after a tick
-            signal.setitimer(signal.ITIMER_VIRTUAL, self.seconds / _TICKS, self.seconds / _TICKS)
+            self._arm()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if Watchdog._active is self and threading.current_thread() is threading.main_thread():
+            self._disarm()
+            Watchdog._active = None
+
+    def limit(self, seconds: float | None) -> None:
+        """Another limit from now on, or none."""
+        entered = Watchdog._active is self and threading.current_thread() is threading.main_thread()
+        if entered:
+            self._disarm()
+        self.seconds = seconds
+        if entered:
+            self._arm()
+
+    def _arm(self) -> None:
+        if self.seconds:
+            self._before = signal.signal(signal.SIGVTALRM, self._tick)
+            signal.siginterrupt(signal.SIGVTALRM, False)  # a system call goes on after a tick
+            signal.setitimer(signal.ITIMER_VIRTUAL, self.seconds / _TICKS, self.seconds / _TICKS)
+            self._armed = True
+
+    def _disarm(self) -> None:
+        if self._armed:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             signal.signal(signal.SIGVTALRM, self._before)
-            Watchdog._active = None
+            self._armed = False
             self._done = None
 
     def _tick(self, _number: int, frame: FrameType | None) -> None:

@@ -464,7 +464,7 @@ class Agent:
     def _apply(self, staged: Plan) -> None:
         """Other inputs and pipelines, between two rounds of reading."""
         self._reloading.staged = None
-        self._watchdog.seconds = staged.event_limit or self._watchdog.seconds
+        self._watchdog.limit(staged.event_limit)
         self._inputs = rearrange(self._inputs, staged, self._registry)
         self._next_folders = 0.0
         self._reloading.taken_over(staged.settings)
@@ -479,12 +479,14 @@ class Agent:
         self._batch = Builder()
         self._stopping = self._gave_up = False
         self._reloading.successor = self._reloading.staged = None
+        made = successor
         try:
-            self._open(successor)
+            self._open(made)
         except ShipperError as error:
             self._reloading.refuse(error)
-            self._open(plan(before))
-        self._watchdog.seconds = successor.event_limit or self._watchdog.seconds
+            made = plan(before)
+            self._open(made)
+        self._watchdog.limit(made.event_limit)
         adopt(taken, self._inputs)
         self._next_folders = 0.0
         self._moved = (0, time.monotonic())

@@ -114,18 +114,6 @@ class Filter(ABC):
         else:
             code.line(f"{code.constant('remove', fields.remove)}(e, {path!r})")
 
-    def apply_success(self, event: Event) -> None:
-        """Do what ``emit_success`` writes; for filters that work as a whole rather than inline."""
-        for key, values in self.additions:
-            for value in values:
-                add_named(event, key.render(event), value.render(event))
-        for removal in self.removals:
-            remove_named(event, removal.render(event))
-        for template in self.tags:
-            fields.add_tag(event, template.render(event))
-        for template in self.untags:
-            fields.remove_tag(event, template.render(event))
-
 
 def add_named(event: Event, reference: str, value: str) -> None:
     """``add_field`` where the field's name is known only now."""

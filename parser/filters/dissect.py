@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from parser.decimals import decimal, whole
 from parser.filters.base import Filter, emit_tags
 from parser.logstash import event as fields
 from parser.logstash.fieldref import FieldReferenceError, parse_reference
@@ -21,6 +21,7 @@ from parser.logstash.text import interpolated, ruby_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
 
     from parser.codegen import Code
     from parser.filters.options import Options
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 
 _FIELD: Final = re.compile(r"(?s)(.*?)%\{([^}]*)\}")
 _SUFFIX: Final = re.compile(r"(?s)(.+?)??(/\d{1,2}|->|/\d{1,2}->|->/\d{1,2})?", re.ASCII)
-_DECIMAL: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
-_MOST_DIGITS: Final = 1000  # more than any log has; Python writes no number of more than 4300
+_DECIMAL: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?")
 _KINDS: Final = ("normal", "append", "indirect")  # in the order in which they are saved
 
 
@@ -238,8 +238,8 @@ def _converter(target: str, path: Path, kind: str) -> Callable[[Event], None]:
             return
         text = interpolated(value) if type(value) in (str, int, float) else ""
         try:
-            converted = number(text) if len(text) < _MOST_DIGITS and _DECIMAL.fullmatch(text) else None
-        except (ValueError, InvalidOperation):
+            converted = number(decimal(text, _DECIMAL))
+        except ValueError:
             converted = None
         if converted is None:
             fields.tag(event, wrong)
@@ -249,10 +249,10 @@ def _converter(target: str, path: Path, kind: str) -> Callable[[Event], None]:
     return convert
 
 
-def _finite(text: str) -> float | None:
+def _finite(decimal: Decimal) -> float | None:
     """JSON has no infinity, and Logstash's decimals have no limit."""
-    number = float(text)
+    number = float(decimal)
     return number if math.isfinite(number) else None
 
 
-_CONVERTERS: Final[dict[str, Callable[[str], Any]]] = {"int": lambda text: int(Decimal(text)), "float": _finite}
+_CONVERTERS: Final[dict[str, Callable[[Decimal], Any]]] = {"int": whole, "float": _finite}

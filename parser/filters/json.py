@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -95,6 +96,8 @@ class JsonFilter(Filter):
 
 def _decimal_text(value: float) -> str:
     """A number with a fraction as Ruby's ``BigDecimal`` writes it, ``0.15e1``: that is what Logstash makes of one in JSON."""
+    if not math.isfinite(value):
+        return ruby_text(value)
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     assert isinstance(exponent, int)
     return f"{'-' if sign else ''}0.{''.join(map(str, digits))}e{exponent + len(digits)}"

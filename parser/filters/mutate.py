@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from parser.decimals import MOST_DIGITS, decimal, whole
 from parser.errors import DialectError
 from parser.filters.base import Filter, emit_tags, static_path
 from parser.logstash import event as fields
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _TRUE: Final = re.compile(r"(?i:true|t|yes|y|1|1\.0)")
 _FALSE: Final = re.compile(r"(?i:false|f|no|n|0|0\.0)|")
-_NUMBER: Final = re.compile(r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _HEX: Final = re.compile(r"[+-]?0[xX][0-9a-fA-F]+")
 _BACKREFERENCE: Final = re.compile(r"\\(\\|\d|k<(\w+)>|&)")
 _RUBY_BLANK: Final = " \t\n\v\f\r\0"
@@ -343,15 +344,9 @@ def _merge(path: Path, added: tuple[Path, ...]) -> Operation:
 
 def _decimal(text: str, *, thousands: str, point: str) -> Decimal:
     text = text.strip(_RUBY_BLANK)
-    if _HEX.fullmatch(text):
+    if len(text) < MOST_DIGITS and _HEX.fullmatch(text):
         return Decimal(int(text, 16))
-    text = text.replace(thousands, "").replace(point, ".")
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{text!r} is not a number")
-    try:
-        return Decimal(text.replace("_", ""))
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is not a number") from None
+    return decimal(text.replace(thousands, "").replace(point, "."), _NUMBER)
 
 
 def _number(value: Any, *, thousands: str, point: str) -> Any:
@@ -389,9 +384,9 @@ def _capitalize(text: str) -> str:
 
 
 _CONVERTERS: Final[dict[str, Callable[[Any], Any]]] = {
-    "integer": lambda value: int(_number(value, thousands=",", point=".")),
+    "integer": lambda value: whole(_number(value, thousands=",", point=".")),
     "float": lambda value: float(_number(value, thousands=",", point=".")),
-    "integer_eu": lambda value: int(_number(value, thousands=".", point=",")),
+    "integer_eu": lambda value: whole(_number(value, thousands=".", point=",")),
     "float_eu": lambda value: float(_number(value, thousands=".", point=",")),
     "string": _string,
     "boolean": _boolean,

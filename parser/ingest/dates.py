@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from parser.ingest import runtime, templates
-from parser.timestamps import _DAYS, _LOCALE_MONTHS, _MONTHS, _NUMBERS, _ZONE_NAMES, split_pattern
+from parser.timestamps import DAYS, NUMBERS, ZONE_NAMES, months, reading_parts
 
 if TYPE_CHECKING:
     from parser.filters.date import DateFilter
     from parser.ingest.script import Script
 
 _EPOCHS: Final = {"UNIX": "readUnix", "UNIX_MS": "readUnixMillis", "TAI64N": "readTai64n"}
-_DIGITS: Final = "yYuCMdHmsSDwexkKh"
 
 
 def emit(date: DateFilter, script: Script) -> None:
@@ -44,21 +43,19 @@ def _emit_pattern(script: Script, pattern: str, locale: str | None, names: tuple
     value, zone, instant = names
     n = script.number()
     found = f"f{n}"
-    parts = split_pattern(pattern)
+    parts = reading_parts(pattern)
     reads: list[str] = []
-    letters = {text[0] for kind, text in parts if kind == "field"}
-    for index, (kind, text) in enumerate(parts):
+    letters = {text[0] for kind, text, _ in parts if kind == "field"}
+    for kind, text, adjacent in parts:
         if kind == "text":
             reads.append(f"literal(s{n}, a{n}, {runtime.text(text)})")
             continue
-        following = parts[index + 1] if index + 1 < len(parts) else ("text", "")
-        adjacent = following[0] == "field" and following[1][0] in _DIGITS and not following[1].startswith("MMM")
         call, arguments = _reader(text[0], len(text), locale, adjacent=adjacent)
         reads.append(f"{call}({', '.join([f's{n}', f'a{n}', found, *arguments])})")
     with script.block(f"if ({value} instanceof String)"):
         script.line(f"String s{n} = {value}; int[] a{n} = new int[] {{0}}; Map {found} = new HashMap();")
         with script.block(f"if ({' && '.join([*reads, f'a{n}[0] == s{n}.length()'])})"):
-            if any(kind == "field" and text[0] in "yYu" and len(text) == 2 for kind, text in parts):
+            if any(kind == "field" and text[0] in "yYu" and len(text) == 2 for kind, text, _ in parts):
                 script.line(f"{found}.put('year', shortYear({found}.get('year'), {script.clock}));")
             if not letters & set("yYuCx"):
                 script.line(f"{found}.put('year', guessedYear({found}, {script.clock}));")
@@ -70,11 +67,9 @@ def _reader(letter: str, count: int, locale: str | None, *, adjacent: bool) -> t
     if letter in "yYuC":
         return ("digits", ["'year'", str(count), str(count)]) if adjacent else ("signedDigits", ["'year'"])
     if letter == "M" and count >= 3:
-        months = _LOCALE_MONTHS.get((locale or "en").replace("_", "-").split("-")[0])
-        table = _MONTHS if months is None else {name.lower(): n + 1 for group in months for n, name in enumerate(group)}
-        return "word", ["'month'", _words(table)]
+        return "word", ["'month'", _words(months(locale))]
     if letter == "E":
-        return "word", ["'weekday'", _words(_DAYS)]
+        return "word", ["'weekday'", _words(DAYS)]
     if letter == "a":
         return "word", ["'half'", "['am': 'am', 'pm': 'pm']"]
     if letter == "S":
@@ -82,9 +77,9 @@ def _reader(letter: str, count: int, locale: str | None, *, adjacent: bool) -> t
     if letter == "Z":
         return ("offset" if count <= 2 else "zoneName"), []
     if letter == "z":
-        zones = ", ".join(f"{runtime.text(k.lower())}: ZoneId.of({runtime.text(v)})" for k, v in _ZONE_NAMES.items())
+        zones = ", ".join(f"{runtime.text(k.lower())}: ZoneId.of({runtime.text(v)})" for k, v in ZONE_NAMES.items())
         return "word", ["'zone'", f"[{zones}]"]
-    key, most = ("month", 2) if letter == "M" else _NUMBERS[letter]
+    key, most = ("month", 2) if letter == "M" else NUMBERS[letter]
     low, high = (count, count) if adjacent else (1, most)
     return "digits", [runtime.text(key), str(low), str(high)]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from parser.ingest import runtime
 from parser.logstash.fieldref import FieldReferenceError, parse_reference
+from parser.logstash.sprintf import split
 from parser.timestamps import TimestampPatternError, split_pattern
 
 if TYPE_CHECKING:
@@ -28,24 +29,6 @@ _NUMBERS: Final = {
     "k": f"({_INSTANT}.getHour() == 0 ? 24 : {_INSTANT}.getHour())",
     "C": f"({_INSTANT}.getYear() / 100)",
 }
-
-
-def split(source: str) -> list[tuple[str, str]]:
-    """A template's parts: ("text", literal) and ("field", what is between the braces, and they), as Logstash reads it."""
-    parts: list[tuple[str, str]] = []
-    position = 0
-    while (start := source.find("%{", position)) >= 0:
-        closing = "}}" if source.startswith("%{{", start) else "}"
-        end = source.find(closing, start)
-        if end < 0:
-            break
-        if start > position:
-            parts.append(("text", source[position:start]))
-        position = end + len(closing)
-        parts.append(("field", source[start:position]))
-    if position < len(source) or not parts:
-        parts.append(("text", source[position:]))
-    return parts
 
 
 def expression(source: str, path_of: Callable[[Path], str]) -> str:

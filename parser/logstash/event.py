@@ -6,7 +6,7 @@ write inline: lists on the way, parents that are no hashes, ``tags`` and ``@time
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from parser.timestamps import Timestamp
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from parser.logstash.ast import Path
 
 Event = dict[str, Any]
+
+_MOST_ITEMS: Final = 10_000
+"""Items up to which a list is filled with nulls. Logstash knows no bound: a line that names an index takes all memory."""
 
 
 class FieldSetError(ValueError):
@@ -83,6 +86,8 @@ def _put_child(container: Any, key: str, value: Any) -> None:
         return  # Logstash silently sets nothing there
     if index < -len(container):
         raise FieldSetError(f"the list has no item {index}")
+    if index >= max(len(container), _MOST_ITEMS):
+        raise FieldSetError(f"the list has {len(container)} items: the one with this index is too far off")
     if index < 0:
         container[index] = value
     else:

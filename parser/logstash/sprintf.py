@@ -30,19 +30,8 @@ class Template:
         self.source = source
         self._parts: list[str | Callable[[Event], str]] = []
         paths: list[Path] = []
-        position = 0
-        while (start := source.find("%{", position)) >= 0:
-            closing = "}}" if source.startswith("%{{", start) else "}"
-            end = source.find(closing, start)
-            if end < 0:
-                break
-            if start > position:
-                self._parts.append(source[position:start])
-            whole = source[start : end + len(closing)]
-            self._parts.append(self._compile(whole, paths))
-            position = end + len(closing)
-        if position < len(source) or not self._parts:
-            self._parts.append(source[position:])
+        for kind, text in split(source):
+            self._parts.append(text if kind == "text" else self._compile(text, paths))
         self.field = paths[0] if paths and len(self._parts) == 1 else None
         self.constant = all(isinstance(part, str) for part in self._parts)
 
@@ -67,6 +56,24 @@ class Template:
     def render(self, event: Event) -> str:
         """The text for this event. Raises ``ValueError`` for a reference or a time pattern that is none."""
         return "".join(part if isinstance(part, str) else part(event) for part in self._parts)
+
+
+def split(source: str) -> list[tuple[str, str]]:
+    """A template's parts: ("text", literal) and ("field", what is between the braces, and they), as Logstash reads it."""
+    parts: list[tuple[str, str]] = []
+    position = 0
+    while (start := source.find("%{", position)) >= 0:
+        closing = "}}" if source.startswith("%{{", start) else "}"
+        end = source.find(closing, start)
+        if end < 0:
+            break
+        if start > position:
+            parts.append(("text", source[position:start]))
+        position = end + len(closing)
+        parts.append(("field", source[start:position]))
+    if position < len(source) or not parts:
+        parts.append(("text", source[position:]))
+    return parts
 
 
 def _time(compile_format: Callable[[], TimestampFormat]) -> Callable[[Event], str]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from parser import Pipeline
 from parser.bundled import bundled
 from parser.multiline import DEFAULT, PRESETS, Framer
-from parser.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -69,8 +68,7 @@ class Trial:
 
     def documents(self, events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """What the pipeline makes of them, as it is indexed: without ``@metadata``, and without those that it drops."""
-        with Watchdog():
-            found = self.pipeline.run([{**event, **copy.deepcopy(self.fields)} for event in events])
+        found = self.pipeline.run([{**event, **copy.deepcopy(self.fields)} for event in events])
         for document in found:
             document.pop("@metadata", None)
         return found

@@ -287,6 +287,45 @@ def test_filters(differences, name):
     assert differences(pipeline, events) == []
 
 
+def test_numbers_that_no_log_has(differences):
+    """What is too long for a number is none, in both places."""
+    pipeline = Pipeline.parse(
+        """filter {
+          mutate { copy => { "a" => "i" } } mutate { copy => { "a" => "e" } } mutate { copy => { "a" => "d" } }
+          mutate { convert => { "i" => "integer" } } mutate { convert => { "e" => "integer_eu" } }
+          dissect { convert_datatype => { "d" => "int" } }
+          date { match => ["a", "UNIX"] target => "u" } date { match => ["a", "UNIX_MS"] target => "m" }
+          kv { source => "k" }
+        }""",
+        env={},
+    )
+    texts = [
+        "1e1000000",
+        "-1e1000000",
+        "1e1000",
+        "0e1000000",
+        "0e5",
+        "1e-1000000",
+        "9" * 1000,
+        "-" + "9" * 5000,
+        "1" * 19,
+    ]
+    texts += [
+        "0x" + "f" * 2000,
+        "0xff",
+        "-62135596800",
+        "-62135596801",
+        "+1",
+        "0." + "0" * 900 + "1",
+        "9" * 900 + "e500",
+    ]
+    events = [{"@timestamp": "2017-07-04T11:11:37.921Z", "a": text} for text in texts]
+    events += [
+        {"@timestamp": "2017-07-04T11:11:37.921Z", "k": f"[l][{at}]=x", "l": [1]} for at in (2, 10_000, 99_999_999)
+    ]
+    assert differences(pipeline, events) == []
+
+
 def test_a_pattern_that_runs_away_is_stopped(simulate):
     pipeline = Pipeline.parse(
         r'filter { grok { match => { "a" => "\A(?<x>(?:a|aa|aaa)+)b" } } mutate { add_tag => ["next"] } }'

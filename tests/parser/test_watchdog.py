@@ -137,6 +137,32 @@ def test_signals_are_as_before_afterwards():
         signal.signal(signal.SIGVTALRM, before)
 
 
+@pytest.mark.parametrize("begin", [None, 50])
+def test_a_limit_may_come_later(begin):
+    pipeline = grok(r"^(?:x+x+)+y")
+    with Watchdog(begin) as watchdog:
+        watchdog.limit(LIMIT)
+        armed = signal.getitimer(signal.ITIMER_VIRTUAL)[1]
+        assert armed == pytest.approx(LIMIT / 4, abs=0.005)
+        assert pipeline.transform([{"message": "x" * 40}])[0]["tags"] == ["_groktimeout"]
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+
+
+def test_a_limit_may_go():
+    before = signal.getsignal(signal.SIGVTALRM)
+    with Watchdog(LIMIT) as watchdog:
+        watchdog.limit(None)
+        assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
+        assert signal.getsignal(signal.SIGVTALRM) is before
+        with Watchdog(LIMIT):
+            assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0), "no limit is not overruled from inside"
+        watchdog.limit(LIMIT)
+        assert signal.getitimer(signal.ITIMER_VIRTUAL)[1] > 0
+    watchdog.limit(LIMIT)
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0), "nothing ticks outside of the `with`"
+    assert signal.getsignal(signal.SIGVTALRM) is before
+
+
 def test_another_thread_runs_unguarded():
     got = []
     pipeline = grok("(?<x>.)")

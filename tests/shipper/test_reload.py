@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from contextlib import contextmanager
 
@@ -189,6 +190,50 @@ def test_with_a_mistake_the_settings_before_go_on(settings, logs, stands, caplog
     said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert said[-1] == "reload: the settings that were in use before go on"
     assert len(said) == (3 if mistake == "settings" else 2)
+
+
+def test_the_limit_of_an_event_is_that_of_the_pipelines_in_use(settings, logs, stands, tmp_path, monkeypatch):
+    """In the main thread, as only there a pattern is stopped: what ticks is a timer, at a quarter of the limit."""
+    up(stands)
+
+    def limited(millis, **more):
+        conf = tmp_path / f"{millis}.conf"
+        conf.write_text(f'filter {{ grok {{ match => {{ "message" => "x" }} timeout_millis => {millis} }} }}')
+        return settings({"paths": [f"{logs}/*.log"], "pipeline": str(conf)}, **more)
+
+    def refuse(settings):
+        if settings.output.target == "logs-refused":
+            raise SettingsError("it cannot be opened")
+        return opened(settings)
+
+    opened = stands
+    monkeypatch.setattr("shipper.sending.open_output", refuse)
+    steps = [
+        (settings(), 0),
+        (limited(400), 0.1),
+        (limited(0), 0),
+        (limited(800), 0.2),
+        (limited(1200, index="logs-y"), 0.3),
+        (limited(1600, index="logs-refused"), 0.3),
+        (settings(index="logs-z"), 0),
+    ]
+    wanted = iter([each for each, _ in steps[1:]])
+    ticks = []
+
+    def on(_settings=None):
+        ticks.append(signal.getitimer(signal.ITIMER_VIRTUAL)[1])
+        if len(ticks) == len(steps):
+            it.stop()
+        else:
+            it.reload()
+
+    def begin(_progress):
+        if not ticks:
+            on()
+
+    with Agent(steps[0][0], loader=lambda: next(wanted), reloaded=on, watch=begin) as it:
+        it.run(patience=10)
+    assert ticks == [pytest.approx(tick, abs=0.005) for _, tick in steps]
 
 
 def test_what_was_rotated_away_or_deleted_in_an_outage_is_shipped_after_a_reload(settings, logs, stands):
