@@ -49,6 +49,12 @@ class Agent:
     def restarts(self) -> int:
         return self.host.starts("shipper")
 
+    def release(self) -> str:
+        """The folder of the release that is switched to."""
+        return self.host.run(
+            f"dirname $(dirname $(readlink {self.variables.get('shipper_home', '/opt/shipper')}/bin/shipper))"
+        ).strip()
+
     def log(self, *numbers: int) -> None:
         lines = "".join(LINE.format(number) for number in numbers)
         self.host.run("cat >> /var/log/orders/orders.log", stdin=lines)
@@ -165,7 +171,7 @@ def test_modes(converged):
         "/etc/shipper/certs/shipper.key": "640 root shipper",
         "/etc/shipper/certs/ca.crt": "644 root shipper",
         "/etc/systemd/system/shipper.service": "644 root root",
-        "/opt/shipper/pip.conf": "600 root root",
+        f"{converged.release()}/pip.conf": "600 root root",
         "/opt/shipper": "755 root root",
         "/var/lib/shipper": "750 shipper shipper",
     }
@@ -261,23 +267,63 @@ def test_a_wrong_password_is_told_and_no_secret_is(converged):
     assert converged.indexed(3)
 
 
+def into_the_former_layout(agent: Agent) -> None:
+    """As the role left a host before there were releases: the environment is shipper_home itself."""
+    release = agent.release()
+    agent.host.run(
+        f"set -e; cd /opt/shipper; rm -r bin; cp -a {release}/. .; rm -r releases; mkdir packages; mv *.whl packages"
+        f"; sed -i 's,{release}/bin,/opt/shipper/bin,' $(grep -lI {release}/bin bin/*); systemctl restart shipper"
+    )
+
+
+def changed(wheel: Path, folder: Path, name: str, old: str, new: str) -> Path:
+    """Another build of the same version: only the content of one file differs."""
+    folder.mkdir()
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(folder / wheel.name, "w", zipfile.ZIP_DEFLATED) as target:
+        for each in source.namelist():
+            text = source.read(each)
+            assert each != name or old.encode() in text
+            target.writestr(each, text.replace(old.encode(), new.encode()) if each == name else text)
+    return folder / wheel.name
+
+
 def test_another_wheel_restarts_it_once(converged, wheel, tmp_path):
-    host, before = converged.host, converged.restarts()
+    """Once it has accepted the settings; until then what was there runs on, here in the layout that the role made formerly."""
+    host = converged.host
+    into_the_former_layout(converged)
+    version, before = host.run("/opt/shipper/bin/shipper --version"), converged.restarts()
+    sums = "cd /opt/shipper && find bin lib -type f ! -name '*.pyc' -exec md5sum {} + | sort"
+    files = host.run(sums)
     newer = other_version(wheel, "99.0.0", tmp_path / "newer")
-    converged.converge(shipper_package=str(newer)).succeeded()
+    fewer = "shipper/settings/model.py", 'Literal["v8", "v1", "disabled"]', 'Literal["v8", "v1"]'
+    package = str(changed(newer, tmp_path / "changed", *fewer))
+    inputs = [{**each, "ecs_compatibility": "disabled"} for each in converged.variables["shipper_inputs"]]
+    new = {"shipper_inputs": inputs, "shipper_environment": {"ES_PASSWORD": "of tomorrow"}}
+    refused = converged.converge(shipper_package=package, **new)
+    told = refused.told(host.name)
+    for words in ("inputs[0].ecs_compatibility: ", f"{package} does not take", "what ran before still runs"):
+        assert words in told
+    assert "\n" not in told
+    assert converged.restarts() == before
+    assert host.run(sums) == files
+    host.run("systemctl restart shipper")
+    converged.log(7)
+    assert converged.indexed(7)
+    assert host.run("/opt/shipper/bin/shipper --version") == version
+
+    mended = converged.converge(shipper_package=package).succeeded()
+    assert "shipper : Install it and what it needs" not in mended.changed  # it lies there
     assert host.run("/opt/shipper/bin/shipper --version").split()[-1] == "99.0.0"
-    assert converged.restarts() == before + 1
-    # Another build of the same version: only its content differs.
-    rebuilt = tmp_path / "rebuilt" / newer.name
-    rebuilt.parent.mkdir()
-    with zipfile.ZipFile(newer) as source, zipfile.ZipFile(rebuilt, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in source.namelist():
-            content = source.read(name)
-            target.writestr(name, content + (b"\n# rebuilt\n" if name == "shipper/__main__.py" else b""))
-    converged.converge(shipper_package=str(rebuilt)).succeeded()
-    assert "# rebuilt" in host.run("cat /opt/shipper/lib/python3*/site-packages/shipper/__main__.py")
     assert converged.restarts() == before + 2
-    converged.variables["shipper_package"] = str(rebuilt)
+    release = converged.release()
+    assert f"{release}/bin/python" in host.read(f"/proc/{host.property('shipper', 'MainPID')}/cmdline")
+    assert host.run("cd /opt/shipper && ls -dA * bin/* releases/*").split() == [
+        *("bin", "bin/shipper", "releases", str(Path(release).relative_to("/opt/shipper")))
+    ]
+    converged.variables["shipper_package"] = package
+    # Another build of the same version is another release.
+    checked = converged.converge("--check", shipper_package=str(newer)).succeeded()
+    assert checked.changed == ["shipper : Say what would be done"]
 
 
 def test_a_process_that_hangs_is_started_again(converged):
@@ -379,11 +425,25 @@ def offline(boot, work, wheel):
     return Agent(host, write_inventory(folder / "hosts.json", [host]), variables, None)
 
 
-def test_a_disk_that_is_full(offline, wheelhouse):
-    full = offline.converge()
-    assert full.code != 0
-    told = f"/opt on {offline.host.name} has 40 MB free, the installation wants 300 MB. Make room there, or set shipper_home"
-    assert told in full.output
+def test_a_disk_that_is_full_and_packages_that_cannot_be(offline, wheelhouse, work):
+    host = offline.host
+    cases = {
+        host.name: {},
+        "absent": {"shipper_package": "dist/none.whl"},
+        "other": {"shipper_package_checksum": f"sha256:{'0' * 64}"},
+        "unchecked": {"shipper_package": "https://127.0.0.1:9/a.whl"},
+    }
+    given = {name: {**offline.variables, "shipper_user": f"user-{name}", **case} for name, case in cases.items()}
+    inventory = write_cases(work / "packages" / "hosts.json", host, given)
+    full = run_playbook("playbook-shipper.yml", inventory, variables={"HOST": "all"})
+    told = f"/opt on {host.name} has 40 MB free, the installation wants 300 MB. Make room there, or set shipper_home"
+    assert told in full.told(host.name)
+    assert "dist/none.whl is not on the controller" in full.told("absent")
+    assert "is not the file that shipper_package_checksum says" in full.told("other")
+    assert "shipper_package is a URL. Set shipper_package_checksum to sha256:" in full.told("unchecked")
+    users = host.read("/etc/passwd")
+    assert [name for name in cases if f"user-{name}" in users] == [host.name]
+
     late = offline.converge(shipper_mirror=str(wheelhouse), shipper_space_mb=1)
     assert late.code != 0
     assert "No space left on device" in late.told(offline.host.name)
@@ -420,10 +480,24 @@ def test_a_host_without_internet(offline, wheel, wheelhouse):
     assert unreached.code != 0
     assert f"pip could not install {wheel} on {host.name}" in unreached.output
     assert "set shipper_mirror" in unreached.output
+    assert host.run("ls -A /srv/shipper/releases") == ""
 
     offline.converge(shipper_mirror=str(wheelhouse)).succeeded()
     assert host.run("systemctl is-active shipper").strip() == "active"
-    assert not host.succeeds("ls /srv/shipper/wheels")
+    assert not host.succeeds("ls -d /srv/shipper/releases/*/wheels")
+
+
+def damaged(wheel: Path, folder: Path) -> Path:
+    """One that says what it is and what it needs, and cannot be unpacked to its end."""
+    made = folder / wheel.name
+    made.parent.mkdir()
+    data = bytearray(wheel.read_bytes())
+    with zipfile.ZipFile(wheel) as packed:
+        last = next(each for each in reversed(packed.infolist()) if each.filename.startswith("shipper/"))
+    at = last.header_offset + 30 + len(last.filename)
+    data[at : at + last.compress_size] = bytes(last.compress_size)
+    made.write_bytes(data)
+    return made
 
 
 def test_a_package_of_an_index_and_one_of_a_url(offline, wheel, wheelhouse, tmp_path):
@@ -442,11 +516,18 @@ def test_a_package_of_an_index_and_one_of_a_url(offline, wheel, wheelhouse, tmp_
         digest = hashlib.sha256(newer.read_bytes()).hexdigest()
         url = f"{address}/packages/{newer.name}"
         case = {**offline.variables, **by_index, "shipper_package": url}
-        cases = {"unchecked": case, "other": {**case, "shipper_package_checksum": f"sha256:{'0' * 64}"}}
+        cases = {
+            "other": {**case, "shipper_package_checksum": f"sha256:{'0' * 64}"},
+            "damaged": {**case, "shipper_package": str(damaged(newer, tmp_path / "damaged"))},
+        }
+        listing = "find /srv/shipper ! -name '*.pyc' ! -name __pycache__ | sort"
+        files = offline.host.run(listing)
         inventory = write_cases(tmp_path / "cases" / "hosts.json", offline.host, cases)
         done = run_playbook("playbook-shipper.yml", inventory, variables={"HOST": "all"})
-        assert "shipper_package is a URL. Set shipper_package_checksum to sha256:" in done.told("unchecked")
-        assert "did not match" in done.told("other")
+        for name, words in (("other", "did not match"), ("damaged", "pip could not install")):
+            assert words in done.told(name)
+            assert "\n" not in done.told(name)
+        assert offline.host.run(listing) == files
         assert offline.restarts() == before + 1
         checked = {**by_index, "shipper_package": url, "shipper_package_checksum": f"sha256:{digest}"}
         offline.converge(**checked).succeeded()

@@ -27,6 +27,8 @@ SECRETS = {  # with what shells, systemd and YAML make something else of
     "KIBANA_SYSTEM_PASSWORD": "kibana-pw\\2$x",
     "LOGSTASH_WRITER_PASSWORD": 'writer-p"w`3\\y',
 }
+PORT = 9201
+"""Not the usual one: whoever uses Elasticsearch has to follow ``elasticsearch_http_port``."""
 SERVICES = ("elasticsearch", "logstash", "kibana", "shipper")
 LINE = "2026-03-01T10:15:30.123+01:00  INFO 4242 --- [orders] [main] c.acme.Orders : order {} accepted\n"
 
@@ -59,7 +61,7 @@ class Stack(NamedTuple):
             "-u",
             f"{user}:{password}",
         ]
-        answer = self.host.run(shlex.join([*command, *options, f"https://127.0.0.1:9200{path}"]))
+        answer = self.host.run(shlex.join([*command, *options, f"https://127.0.0.1:{PORT}{path}"]))
         body, status = answer.rsplit("\n", 1)
         return int(status), json.loads(body or "{}")
 
@@ -89,6 +91,7 @@ def stack(boot, work, wheel) -> Stack:
         {"stack": [host]},
         elastic_mirror=str(mirror),
         elasticsearch_heap_mb=512,
+        elasticsearch_http_port=PORT,
         shipper_package=str(wheel),
         shipper_inputs=[{"paths": ["/var/log/orders/*.log"], "pipeline": "spring-boot"}],
     )
@@ -120,7 +123,7 @@ def test_elasticsearch_has_tls_and_passwords(converged):
     assert (status, answer["version"]["number"]) == (200, VERSION)
     assert converged.ask("elastic", "another", "/")[0] == 401
     assert converged.ask("kibana_system", SECRETS["KIBANA_SYSTEM_PASSWORD"], "/_security/_authenticate")[0] == 200
-    assert not converged.host.succeeds("curl -sS http://127.0.0.1:9200/")
+    assert not converged.host.succeeds(f"curl -sS http://127.0.0.1:{PORT}/")
 
 
 def test_the_writer_adds_logs_and_may_nothing_else(converged):
