@@ -87,7 +87,7 @@ class Agent:
         self._past = Deliveries()
         self._hinted = threading.Event()
         self._folders: Watch | None = None
-        self._looked = 0.0
+        self._looked = self._shipped = 0.0
         self._stopping = False
         self._next_tick = self._next_checkpoint = self._next_folders = self._next_delete = 0.0
         self._patience = 0.0
@@ -162,7 +162,15 @@ class Agent:
     def unreadable(self) -> dict[str, str]:
         """The paths that were asked for and cannot be read, or not to their end, and why."""
         found = {path: why for each in self._inputs for path, why in each.harvest.unreadable.items()}
-        return found | {harvester.path: harvester.trouble for _, harvester in self._harvesters() if harvester.trouble}
+        for _, harvester in self._harvesters():
+            if harvester.trouble:
+                found[harvester.path] = harvester.trouble
+            elif self._waited_for and harvester.reader.blank and not harvester.final:
+                found[harvester.path] = (
+                    f"has nothing but NUL bytes from byte {harvester.reader.end:,} on, which its writer is going to fill: "
+                    "run it again for what comes there"
+                )
+        return found
 
     def lost(self) -> int:
         """How many bytes were gone before they were read, as far as that is known."""
@@ -243,7 +251,7 @@ class Agent:
             if not once:
                 self._delete_complete(once=False)
             for each in self._inputs:
-                each.harvest.close_idle()
+                each.harvest.close_idle(self._shipped)
 
     def _look(self, *, once: bool) -> bool:
         """Open what has come and notice what has changed; whether all folders were looked through."""
@@ -253,8 +261,9 @@ class Agent:
         if hinted:
             self._hinted.clear()
         looked = False
+        # The copy of what one input reads may be another's.
+        replaced = now >= self._next_tick and True in {each.harvest.check() for each in self._inputs}
         for each in self._inputs:
-            replaced = each.harvest.check() if now >= self._next_tick else False
             if hinted or replaced or now >= each.next_scan:
                 each.next_scan = math.inf if once else now + each.settings.check_interval
                 each.harvest.scan(partial=once)
@@ -329,6 +338,7 @@ class Agent:
 
     def _ship(self, each: Input, harvester: Harvester, block: Block) -> None:
         """Encode a block and add it to the batch that is being made."""
+        self._shipped = time.monotonic()
         encoded = each.encoder.encode(block, harvester.path, harvester.seed)
         done = not encoded.documents
         segments = [self._ledger.add(harvester.entry.file, block.end, settled=done)]
@@ -487,7 +497,7 @@ class Agent:
             made = plan(before)
             self._open(made)
         self._watchdog.limit(made.event_limit)
-        adopt(taken, self._inputs)
+        adopt(taken, self._inputs, self._settings, self._registry)
         self._next_folders = 0.0
         self._moved = (0, time.monotonic())
         if self._reloading.refused:

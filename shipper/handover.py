@@ -70,8 +70,8 @@ def rearrange(inputs: list[Input], plan: Plan, registry: Registry) -> list[Input
 class Stray(NamedTuple):
     """An open file that no look at the folders would find."""
 
-    settings: InputSettings
-    """Of the input that had it."""
+    input: Input
+    """The one that had it, which is closed by the time it is adopted."""
     path: str
     node: tuple[int, int]
     """Its device and inode."""
@@ -86,25 +86,37 @@ def stray(inputs: Iterable[Input]) -> list[Stray]:
             if harvester.truncated:
                 log.warning("%s was truncated: what was read of it and not delivered is lost", harvester.path)
             elif not harvester.closed and not _is_in_place(harvester):
-                with contextlib.suppress(OSError):
+                try:
                     descriptor = os.dup(harvester.reader.content.descriptor)
-                    node = (harvester.entry.device, harvester.entry.inode)
-                    found.append(Stray(each.settings, harvester.path, node, descriptor))
+                except OSError as error:
+                    why = error.strerror
+                    log.warning("%s cannot be kept open: %s; what was not delivered of it is lost", harvester.path, why)
+                    continue
+                node = (harvester.entry.device, harvester.entry.inode)
+                found.append(Stray(each, harvester.path, node, descriptor))
     return found
 
 
-def adopt(strays: list[Stray], inputs: list[Input]) -> None:
-    """Go on with the files that were open before; where an input finds one by itself, it has it already."""
+def adopt(strays: list[Stray], inputs: list[Input], settings: Settings, registry: Registry) -> None:
+    """Go on with the files that were open before; where an input finds one by itself, it has it already.
+
+    What was an input's that is in the settings no more is read to its end by one that is removed, as in ``rearrange``: it is
+    added to the ``inputs``.
+    """
     for each in inputs:
         each.harvest.scan()
     for one in strays:
-        pairs = match([one.settings], [each.settings for each in inputs])
-        heir = next((each for each, at in zip(inputs, pairs, strict=True) if at is not None), None)
         known = {(h.entry.device, h.entry.inode) for each in inputs for h in each.harvest.held()}
-        if heir is None or one.node in known:
+        if one.node in known:
             os.close(one.descriptor)
-        else:
-            heir.harvest.adopt(one.path, one.descriptor)
+            continue
+        pairs = match([one.input.settings], [each.settings for each in inputs])
+        heir = next((each for each, at in zip(inputs, pairs, strict=True) if at is not None), None)
+        if heir is None:
+            heir = Input(settings, one.input.settings, one.input.pipeline, registry)
+            heir.remove(settings)
+            inputs.append(heir)
+        heir.harvest.adopt(one.path, one.descriptor)
 
 
 def match(before: list[InputSettings], after: list[InputSettings]) -> list[int | None]:

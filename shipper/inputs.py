@@ -33,6 +33,7 @@ class Input:
     def __init__(self, settings: Settings, own: InputSettings, pipeline: Pipeline | None, registry: Registry) -> None:
         """``pipeline`` is what ``pipeline_of(own)`` gave; ``registry`` is shared by all inputs."""
         self.settings = own
+        self.pipeline = pipeline
         self.removed = False
         """Not in the settings any more; what it has open, or on its way, is brought to its end."""
         self.deleted = 0
@@ -47,7 +48,7 @@ class Input:
     def configure(self, settings: Settings, own: InputSettings, pipeline: Pipeline | None) -> None:
         """Go on with other settings: what is open stays open, and the next event is read and parsed by them."""
         counts = self.encoder.counts
-        self.settings = own
+        self.settings, self.pipeline = own, pipeline
         self.removed = False
         self.harvest.configure(Discovery(own.paths, own.exclude_files), _options(settings, own))
         self.encoder = _encoder(settings, own, pipeline)

@@ -34,15 +34,20 @@ class _Journal(logging.Formatter):
 
 
 def logging_to_stderr(level: int = logging.WARNING) -> None:
-    """Log lines as ``time level message``; without the time where systemd's journal adds it."""
+    """Log lines as ``time level message``; without the time where systemd's journal adds it.
+
+    What is below a warning is logged of this program only: the libraries log every request that is made.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _Journal("%(levelname)s %(message)s")
         if _is_the_journal(sys.stderr)
         else logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
     )
-    logging.basicConfig(level=level, handlers=[handler])
-    # The client logs every request it makes.
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler])
+    for ours in ("shipper", "parser"):
+        logging.getLogger(ours).setLevel(level)
+    # The client logs as a warning what is tried again.
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
 
 

@@ -45,6 +45,12 @@ class Archives:
     def __bool__(self) -> bool:
         return bool(self._queue or self._current)
 
+    def undecided(self) -> set[str]:
+        """The paths of those that are not known to be complete yet."""
+        offers = [*self._queue.values(), *([self._current[0]] if self._current else [])]
+        incomplete = (self._reasons[node][0] for node in self._incomplete.keys() & self._reasons.keys())
+        return {*(offer.file.path for offer in offers), *incomplete}
+
     def offer(self, file: Found, archive: Archive | None = None) -> None:
         """An archive that has come, or has changed. One that is given open already is not waited for: no look would find it."""
         self._queue[file.device, file.inode] = _Offer(file, archive)
@@ -60,8 +66,11 @@ class Archives:
         self._incomplete.pop(node, None)
         return False
 
-    def verify(self) -> tuple[Found, Archive | None] | None:
-        """Go on with one of them: ``None`` where there is none; the archive with it once it may be read. It is open then."""
+    def verify(self, *, last: bool) -> tuple[Found, Archive | None] | None:
+        """Go on with one of them: ``None`` where there is none; the archive with it once it may be read. It is open then.
+
+        ``last``: no other look is to come, which would find one that is being renamed.
+        """
         try:
             if self._current is None:
                 if not self._queue:
@@ -79,7 +88,8 @@ class Archives:
             status = os.fstat(archive.descriptor)
         except OSError as error:
             self._end()
-            self._say(file, f"cannot be read: {error.strerror}")
+            if last or not isinstance(error, FileNotFoundError):
+                self._say(file, f"cannot be read: {error.strerror}")
             return file, None
         node = (file.device, file.inode)
         looked = (status.st_size, status.st_mtime_ns)

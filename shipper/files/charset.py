@@ -66,6 +66,10 @@ class Charset:
         """How many bytes at the beginning are NUL characters."""
         return len(data) - len(data.lstrip(b"\0"))
 
+    def blank(self, data: bytes, offset: int) -> int:
+        """Where the NUL characters begin that end the data; its length where none do."""
+        return len(data.rstrip(b"\0"))
+
     def utf8(self, data: bytes, offset: int) -> bytes:
         """What it says; what cannot be decoded becomes U+FFFD (in UTF-8: later)."""
         return data
@@ -156,6 +160,12 @@ class Utf16(Bytewise):
     def nuls(self, data: bytes) -> int:
         """Whole units only: the first byte of U+0061 is NUL as well."""
         return super().nuls(data) & ~1
+
+    def blank(self, data: bytes, offset: int) -> int:
+        """A NUL at the end may be half of another character."""
+        at = super().blank(data, offset)
+        at += (offset + at) & 1
+        return at if len(data) - at > 1 else len(data)
 
     def utf8(self, data: bytes, offset: int) -> bytes:
         """Half a unit is no character."""

@@ -1,8 +1,8 @@
 """When an open file is closed, and what is kept of it: so that nothing is closed that is not read, or not known to be lost.
 
-A file is closed when it is read to its end and has left the input's paths, or is idle, or others need the room; or, deleted,
-past ``close_removed``: then what is left of it is lost, and said so. As it was read it falls asleep: what is written to it
-wakes it. That it was read *and acknowledged* to its end is kept in its entry, so that it sleeps on after a restart.
+A file is closed when it is read to its end and idle, or others need the room; sooner where nobody can write to it any more.
+Or, deleted, where nothing of it could be read or shipped for ``close_removed``: then what is left of it is lost, and said so.
+As it was read it falls asleep: what is written to it wakes it, unless it has left the input's paths: then no look would see it. That it was read *and acknowledged* to its end is kept in its entry, so that it sleeps on after a restart.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from shipper.files import joining
 from shipper.files.content import Archive
 from shipper.files.opened import is_read
+from shipper.files.recognition import related
+from shipper.files.writers import is_written
 
 if TYPE_CHECKING:
     from shipper.files.harvester import Harvester
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GONE_AFTER = 5.0
-"""Seconds without anything new after which a file that left the input's paths is taken for finished."""
+"""Seconds without anything new after which a deleted file that nobody writes to is taken for finished."""
 QUIET = 10.0
 """Seconds without anything new after which a file is quiet: where many are open, it is looked at less often, or closed."""
+LOOKS = 3
+"""Looks for the copy of what was truncated, soon after one another, before it is given up."""
 MANY = 1000
 """Open files, above which quiet ones are closed before ``close_inactive``."""
 
@@ -39,19 +43,23 @@ class Closing:
         """Bytes of files that were closed or truncated before they were read, as far as that is known."""
         self._opened = opened
 
-    def close_idle(self) -> None:
-        """Close what is read to its end, long enough ago. What of it is on its way is waited for all the same."""
+    def close_idle(self, shipped: float) -> None:
+        """Close what is read to its end, long enough ago. What of it is on its way is waited for all the same.
+
+        ``shipped``: when anything was read last, whatever it was: while something is, a file has its turn sooner or later.
+        """
         now = time.monotonic()
         opened = self._opened
         crowded = len(opened.harvesters) > MANY
         ended = []
         for harvester in opened.harvesters:
+            if harvester.truncated and not harvester.given_up:
+                continue  # the next look may find a copy
             idle = now - harvester.quiet_since
-            finished = harvester.final and (harvester.truncated or idle > GONE_AFTER)
-            done = (finished or idle > opened.options.close_inactive) and harvester.settled()
+            done = harvester.settled() and (idle > opened.options.close_inactive or self._is_finished(harvester, idle))
             if (done or (crowded and idle > QUIET)) and is_read(harvester):
                 ended.append(harvester)
-            elif self._overdue(harvester, now):
+            elif self._overdue(harvester, now, shipped):
                 self._give_up(harvester)
                 ended.append(harvester)
         self._close(ended)
@@ -65,13 +73,20 @@ class Closing:
             self._close(idle[: max(1, opened.most // 2)])
         return len(opened.harvesters) < opened.most
 
-    def report_truncated(self) -> None:
-        """Of what was truncated no copy was found: say so, once for each."""
+    def report_truncated(self, undecided: set[str], *, last: bool) -> None:
+        """Of what was truncated no copy was found: say so, once for each.
+
+        One look may miss a copy that is being renamed; whether one of the ``undecided`` archives is a copy is told when it
+        is complete. ``last``: no other look is to come.
+        """
         for harvester in self._opened.harvesters:
             if not harvester.truncated or harvester.given_up:
                 continue
+            harvester.looks += 1
+            if not last and (harvester.looks < LOOKS or any(related(harvester.path, path) for path in undecided)):
+                continue
             harvester.given_up = True
-            left = max(0, harvester.seen_size - harvester.reader.end)
+            left = max(0, harvester.seen_size - harvester.reader.blank - harvester.reader.end)
             self.lost += left
             if left:
                 log.error("%s was truncated before its last %d bytes were read: they are lost", harvester.path, left)
@@ -106,9 +121,24 @@ class Closing:
         gone = set(map(id, harvesters))
         opened.harvesters = [each for each in opened.harvesters if id(each) not in gone or not each.closed]
 
-    def _overdue(self, harvester: Harvester, now: float) -> bool:
-        limit, since = self._opened.options.close_removed, harvester.removed_since
-        return limit > 0 and since is not None and now - since > limit
+    def _is_finished(self, harvester: Harvester, idle: float) -> bool:
+        """Whether nothing can come any more, or is waited for no longer.
+
+        Who has a file open that was renamed or deleted may go on writing to it, now and then.
+        """
+        if harvester.truncated or harvester.removed_since is None:
+            return harvester.truncated
+        limit = self._opened.options.close_removed
+        return (0 < limit < idle) or (idle > GONE_AFTER and not is_written(harvester.reader.content.descriptor))
+
+    def _overdue(self, harvester: Harvester, now: float, shipped: float) -> bool:
+        """Whether a deleted file could not be read for too long. Where no more files can be open, that it is read counts no more."""
+        opened, since = self._opened, harvester.removed_since
+        if since is None or opened.options.close_removed <= 0:
+            return False
+        if len(opened.harvesters) < opened.most:
+            since = max(since, harvester.quiet_since if harvester.trouble else shipped)
+        return now - since > opened.options.close_removed
 
     def _give_up(self, harvester: Harvester) -> None:
         """A deleted file that could not be read in time: what is left of it is lost, and said so."""
@@ -116,12 +146,13 @@ class Closing:
         self.lost += left
         joining.release(harvester)
         harvester.abandon()
-        log.error(
-            "%s was deleted %.0f s ago and is closed (close.removed): its last %d bytes are lost",
-            harvester.path,
-            self._opened.options.close_removed,
-            left,
-        )
+        if left:
+            log.error(
+                "%s was deleted, could not be read for %.0f s and is closed (close.removed): its last %d bytes are lost",
+                harvester.path,
+                self._opened.options.close_removed,
+                left,
+            )
 
 
 def _mark_read(harvester: Harvester) -> None:

@@ -11,6 +11,7 @@ gzip; what comes before can be read all the same.
 
 from __future__ import annotations
 
+import errno
 import os
 from abc import ABC, abstractmethod
 from typing import Literal
@@ -65,6 +66,14 @@ class Plain(Content):
             return os.lseek(self.descriptor, offset, os.SEEK_DATA)
         except OSError:  # nothing but a hole, or a file system that knows none
             return offset
+
+    def is_hole(self, offset: int) -> bool:
+        """Whether there is nothing but a hole from ``offset`` on, as far as that is told."""
+        try:
+            os.lseek(self.descriptor, offset, os.SEEK_DATA)
+        except OSError as error:
+            return error.errno == errno.ENXIO
+        return False
 
 
 class Archive(Content):

@@ -85,8 +85,13 @@ class Discovery:
         return found, [*unreadable, *(Unreadable(folder, reason) for folder, reason in self._failed.items())]
 
     def folders(self) -> set[str]:
-        """The existing folders in which files may appear: where watching for events makes sense."""
-        folders = {os.path.dirname(path) or "." for path, _ in self._paths()}
+        """The existing folders in which files may appear: where watching for events makes sense.
+
+        What a link leads to is rotated where it stands (``/var/log/containers`` of Kubernetes).
+        """
+        paths = [path for path, _ in self._paths()]
+        paths += [os.path.realpath(path) for path in paths if os.path.islink(path)]
+        folders = {os.path.dirname(path) or "." for path in paths}
         folders.update(os.path.dirname(pattern) or "." for pattern in self._patterns)
         return {folder for folder in folders if os.path.isdir(folder)}
 

@@ -2,8 +2,8 @@
 
 The life of a ``Harvester``: it is made when a scan finds a file that has no other (``opening``, ``matching``); it reads while
 there is something to read; when its file is truncated or replaced it becomes *final*, goes on with the copy that was made
-before, if there is one, and a new generation takes its place; it is closed when it is read to its end and its file is gone
-from the input's paths, or idle (``closing``). What of it is on its way then keeps its place in memory until it is
+before, if there is one, and a new generation takes its place; it is closed when it is read to its end and idle,
+or nobody can write to it any more (``closing``). What of it is on its way then keeps its place in memory until it is
 acknowledged (``opened``), and what is gone is forgotten in the end (``forgetting``).
 """
 
@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from shipper.files import joining
-from shipper.files.closing import QUIET, Closing
+from shipper.files.closing import LOOKS, QUIET, Closing
 from shipper.files.forgetting import Forgetting
 from shipper.files.matching import Matching
 from shipper.files.opened import Opened, is_read
@@ -117,7 +117,7 @@ class Harvest:
                 self._opening.found(file)
         self._opening.begin()
         self._missing(nodes, present)
-        self._closing.report_truncated()
+        self._closing.report_truncated(self._opening.archives.undecided(), last=partial)
         self._opening.link()
         self._opening.archives.keep(present)
         self._matching.keep(present)
@@ -129,13 +129,8 @@ class Harvest:
         """Look whether a file was truncated or written anew, or one that was too short has grown: a scan opens it then."""
         found = self._opening.grown()
         for harvester in self._due(advance=False):
-            try:
-                if not harvester.truncated and harvester.changed():
-                    harvester.truncated = harvester.final = True
-            except OSError as error:
-                harvester.troubled(f"cannot be looked at: {error.strerror}")
-                continue
-            found |= harvester.truncated and not harvester.given_up
+            harvester.look()
+            found |= harvester.truncated and harvester.looks < LOOKS
         return found
 
     def reading(self) -> list[Harvester]:
@@ -197,9 +192,9 @@ class Harvest:
 
     # --- closing -----------------------------------------------------------------------------------------------------
 
-    def close_idle(self) -> None:
-        """Close what is read to its end, long enough ago. What of it is on its way is waited for all the same."""
-        self._closing.close_idle()
+    def close_idle(self, shipped: float = 0.0) -> None:
+        """Close what is read to its end, long enough ago. ``shipped``: when anything was read last, of any input."""
+        self._closing.close_idle(shipped)
         self._forgetting.clean(self._opened.options.clean_inactive)
 
     def at_rest(self) -> list[Entry]:

@@ -41,6 +41,8 @@ class Harvester:
         """The name shows another file now, or none: what is left is read, and then this is closed."""
         self.truncated = False
         """The content is another now: what is left is what was read before."""
+        self.looks = 0
+        """Looks since it was truncated that have found no copy of it."""
         self.given_up = False
         """No copy of what was truncated away has been found."""
         self.closed = False
@@ -190,18 +192,26 @@ class Harvester:
         """Whether the open file no longer is what was read: shorter than that, or with other content. Raises ``OSError``."""
         return not self.closed and not self._same(self.reader.end)
 
+    def look(self) -> None:
+        """Find out whether it was truncated or replaced since the last look; trouble is logged once, and told of later."""
+        try:
+            if not self.truncated and self.changed():
+                self.truncated = self.final = True
+        except OSError as error:
+            self.troubled(f"cannot be looked at: {error.strerror}")
+
     def size(self) -> int:
         """How many bytes the content has, as far as that can be told; of one that was truncated or closed, as many as were read."""
         if self.truncated or self.closed:
             return self.reader.end
         try:
-            return max(self.reader.content.size(), self.reader.end)
+            return max(self.reader.content.size() - self.reader.blank, self.reader.end)
         except OSError:  # the mount is gone, for example: the next read says so
             return max(self.seen_size, self.reader.end)
 
     def at_end(self) -> bool:
         """Whether everything is read that the file has, or ever will have."""
-        return self.truncated or self.closed or self.reader.content.size() <= self.reader.end
+        return self.truncated or self.closed or self.reader.at_end()
 
     def settled(self) -> bool:
         """Whether everything that was read is acknowledged, and the registry has it."""
@@ -257,12 +267,13 @@ class Harvester:
         self.truncated = self.given_up = self.final = self.closed = False
         self._packed = (status.st_size, status.st_mtime_ns)
         self._looked = (-1, -1)
+        self.looks = 0
         self.removed_since = None
         self.quiet_since = time.monotonic()
 
     def abandon(self) -> None:
         """What is read and in no block yet is given up, with all that is behind it."""
-        self.reader.restore((self.reader.position, b"", [], False, False, self.reader.skipped))
+        self.reader.restore((self.reader.position, b"", [], False, False, self.reader.skipped, 0))
 
     def close(self) -> None:
         """Close the file."""

@@ -40,17 +40,35 @@ def link(begun: Iterable[Harvester], vacated: dict[str, Harvester], framer: Fram
     if isinstance(framer, Lines):
         return
     fresh = sorted(begun, key=lambda harvester: harvester.entry.born)
-    for newest in fresh:
-        before = vacated.pop(newest.path, None)
-        if before is None or before is newest or before.truncated or before.successor is not None:
-            continue  # a rotation vacates every name it shifts: who has been followed already is not followed again
-        chain = [each for each in fresh if each is newest or related(each.path, newest.path)]
-        if len(chain) > 1 and not all(each.entry.born for each in (before, *chain)):
+    names = [(before, each) for each in fresh if (before := vacated.pop(each.path, None)) is not None]
+    # A rotation vacates every name it shifts: the log's is that which was left by the youngest.
+    for before, newest in sorted(names, key=lambda pair: pair[0].entry.born, reverse=True):
+        if before.truncated or not _may_follow(before, newest):
+            continue
+        others = [each for each in fresh if related(each.path, newest.path)]
+        if others and not all(each.entry.born for each in (before, newest, *others)):
             continue  # which of them was the first is not known
-        chain = [each for each in chain if each.entry.born <= newest.entry.born and each.predecessor is None]
+        chain = [*(each for each in others if _is_between(before, each, newest)), newest]
         # One that is closed was read to its end, and nothing of it waits for more.
         for earlier, following in pairwise(chain if before.closed else [before, *chain]):
             earlier.successor, following.predecessor = following, earlier
+
+
+def _is_between(before: Harvester, harvester: Harvester, newest: Harvester) -> bool:
+    """Whether one has come after the one and before the other, and is in its place: going on with a copy, it was there before.
+
+    A log that is copied and truncated is older than its copies.
+    """
+    first, born, last = before.entry.born, harvester.entry.born, newest.entry.born
+    return (born <= last or last <= first < born) and harvester.successor is None and _may_follow(before, harvester)
+
+
+def _may_follow(before: Harvester, harvester: Harvester) -> bool:
+    """Whether nobody follows the one, and the other follows nobody: not the one either, for none of a circle would be read."""
+    last = harvester
+    while last.successor is not None:
+        last = last.successor
+    return before.successor is None and harvester.predecessor is None and last is not before
 
 
 def resume(

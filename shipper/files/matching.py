@@ -3,8 +3,9 @@
 Each entry has one content, and each inode one entry: what an inode's entry was before is detached from it, and can still be
 found elsewhere. ``recognition`` has the rules by which one file is an entry's; here they are asked in turn.
 
-The life of a copy: it is *held* while its original is in its place, for what it has is read there. When the original is
-truncated or gone, it becomes a *suspect*: a file is looked at again, and what was not read is read from it.
+The life of a copy: it is *held* while its original is in its place, for what it has is read there; written to, it is compared
+again, for a large one takes its time. When the original is truncated or gone, it becomes a *suspect*: a file is looked at
+again, and what was not read is read from it. The original may be another input's: the harvester moves with the copy.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.files import recognition
 from shipper.files.harvester import fingerprint
-from shipper.files.identity import Fingerprint, digest
+from shipper.files.identity import Fingerprint, digest, tail_of
 from shipper.state.registry import Copy
 
 if TYPE_CHECKING:
@@ -71,15 +72,19 @@ class Matching:
         held = self.held.get(node)
         if held is None:
             return False
-        entry, other = self._registry.entry(held.file), self._opened.by_file.get(held.file)
-        if held.looked == (file.size, file.modified) and time.monotonic() < held.until and entry is not None:
-            truncated = other is not None and other.truncated
-            if not truncated and (entry.open or not recognition.displaced(entry)):
-                return True
-            if held.copy is not None and self._has_all(entry, other, held.copy, file):
-                return True
+        entry = self._registry.entry(held.file)
+        other = self._opened.having(entry) if entry is not None else None
+        truncated = other is not None and other.truncated
+        in_place = entry is not None and not truncated and (entry.open or not recognition.displaced(entry))
+        waits = time.monotonic() < held.until
+        same = held.looked == (file.size, file.modified)
+        if same and waits and in_place:
+            return True
+        if same and entry is not None and held.copy is not None and self._has_all(entry, other, held.copy, file):
+            return True
         del self.held[node]
-        self._suspects[node] = held.file
+        if not (in_place and waits):  # else it is still being copied, or goes its own way: that is to be told anew
+            self._suspects[node] = held.file
         return False
 
     def remembers(self, file: Found) -> bool:
@@ -128,9 +133,9 @@ class Matching:
         held: Held | None = None
         suspected = self._suspects.get(node)
         for entry in self._alike(candidate):
-            other = self._opened.by_file.get(entry.file)
-            if entry.open and other is None:
-                continue  # another input's
+            other = self._opened.having(entry)
+            if other is not None:
+                other.look()  # it may have been truncated since, and written to as far as it was before
             if other is not None and other.truncated:
                 packed = entry.path == file.shown and candidate.content.packed
                 if not packed and not recognition.related(entry.path, file.shown):
@@ -140,6 +145,10 @@ class Matching:
                 if recognition.is_later(entry, candidate) and other.covers(candidate.content):
                     held = _copied(entry, candidate)
             elif recognition.displaced(entry):
+                if other is not None and not other.closed and (copied := _is_in(other, candidate)) is not None:
+                    if copied:
+                        held = _copied(entry, candidate)
+                    continue
                 if not (
                     recognition.is_moved(entry, candidate)
                     or (suspected == entry.file and fingerprint(entry).matches(candidate.content))
@@ -156,7 +165,7 @@ class Matching:
                 elif copy is None and not certain:
                     held = Held(entry.file, (file.size, file.modified), time.monotonic() + HELD)
         self._suspects.pop(node, None)
-        if own is not None and (other := self._opened.by_file.get(own.file)) is not None and not other.closed:
+        if own is not None and (other := self._opened.having(own)) is not None and not other.closed:
             held = Held(own.file, (file.size, file.modified))  # what is open is read first
             own = None
         if own is None and held is not None:
@@ -199,8 +208,20 @@ class Matching:
         return self._adrift[key]
 
 
+def _is_in(other: Harvester, candidate: Candidate) -> bool | None:
+    """Whether a file is a copy of one that is open still, though its place is empty; ``None``: its entry has to tell."""
+    opened = other.reader.content
+    try:
+        agreed, longer = recognition.agree(opened, candidate), opened.size() >= candidate.content.size()
+    except OSError:
+        return None
+    return (longer and recognition.may_be_copy(other.entry, candidate)) or None if agreed else agreed
+
+
 def _copied(entry: Entry, candidate: Candidate) -> Held:
     """A file that holds the beginning of an entry's content. Raises ``OSError``."""
     looked = (candidate.file.size, candidate.file.modified)
-    known = Fingerprint.take(candidate.content, candidate.content.size())
+    head, size = candidate.head, candidate.content.size()
+    # Of the head that is known already: to go back to it is to unpack an archive anew.
+    known = Fingerprint(len(head), digest(head), size, digest(tail_of(candidate.content, size)))
     return Held(entry.file, looked, copy=Copy(*looked, candidate.born, entry.file, *known))

@@ -61,8 +61,15 @@ class Opened:
         self._add(harvester)
         return harvester
 
+    def having(self, entry: Entry) -> Harvester | None:
+        """The harvester of an entry, whichever input has it."""
+        return entry.owner.by_file.get(entry.file) if isinstance(entry.owner, Opened) else None
+
     def again(self, harvester: Harvester, content: Content) -> Harvester:
-        """Read on in a harvester that had been closed, or whose content is elsewhere now."""
+        """Read on in a harvester that had been closed, or whose content is elsewhere now: in another input's paths, perhaps."""
+        owner = harvester.entry.owner
+        if isinstance(owner, Opened) and owner is not self:
+            owner.hand_over(harvester, self)
         harvester.continue_with(harvester.entry.path, content)
         if harvester not in self.harvesters:
             self.harvesters.append(harvester)
@@ -75,7 +82,7 @@ class Opened:
 
     def release(self, harvester: Harvester) -> None:
         """As ``undo``; its content stays open."""
-        harvester.entry.open = False
+        harvester.entry.owner = None
         self.by_file.pop(harvester.entry.file, None)
         self.leave(harvester)
 
@@ -110,6 +117,7 @@ class Opened:
         is_open = harvester in self.harvesters
         self.leave(harvester)
         other.by_file[harvester.entry.file] = harvester
+        harvester.entry.owner = other
         if is_open:
             other.harvesters.append(harvester)
         other._adapt(harvester)
@@ -130,7 +138,7 @@ class Opened:
             log.debug("%s", error)
             return
         for harvester in done:
-            harvester.entry.open = False
+            harvester.entry.owner = None
             del self.by_file[harvester.entry.file]
         gone = set(map(id, done))
         self.vacated = {path: each for path, each in self.vacated.items() if id(each) not in gone}
@@ -139,7 +147,7 @@ class Opened:
         """Close every file."""
         for harvester in self.by_file.values():
             harvester.close()
-            harvester.entry.open = False
+            harvester.entry.owner = None
         self.harvesters.clear()
         self.by_file.clear()
 
@@ -161,7 +169,7 @@ class Opened:
             return b""
 
     def _add(self, harvester: Harvester) -> None:
-        harvester.entry.open = True
+        harvester.entry.owner = self
         self.by_file[harvester.entry.file] = harvester
         self.harvesters.append(harvester)
 
@@ -173,10 +181,14 @@ class Opened:
 
 
 def is_read(harvester: Harvester) -> bool:
-    """Whether all that a file has is read and in a block, and nothing of it waits for another file."""
+    """Whether all that a file has is read and in a block, and nothing of it waits for another file.
+
+    Who has made room in it is going to write there, unless it has left its place.
+    """
     try:
         return (
             not harvester.reader.pending
+            and (not harvester.reader.blank or harvester.final)
             and harvester.successor is None
             and harvester.predecessor is None
             and harvester.at_end()

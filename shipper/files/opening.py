@@ -100,7 +100,7 @@ class Opening:
 
     def work(self) -> bool:
         """What a look has left to do: unpack a slice of an archive, open what had no room; whether there was anything."""
-        verified = self.archives.verify()
+        verified = self.archives.verify(last=self._partial)
         if verified is not None:
             file, content = verified
             if content is not None:
@@ -284,7 +284,7 @@ class Opening:
     def _go_on(self, entry: Entry, candidate: Candidate) -> Harvester | str:
         """Read on in the file that is an entry's, wherever it was before."""
         file, opened, registry = candidate.file, self._opened, self._registry
-        old, other = entry.path, opened.by_file.get(entry.file)
+        old, other = entry.path, opened.having(entry)
         if (entry.device, entry.inode) == (file.device, file.inode):
             registry.rename(entry, file.shown)
         else:
@@ -297,6 +297,8 @@ class Opening:
                 return taken
             harvester = taken
         else:
+            if other.truncated:
+                self._early[old] = -1  # another file is there now, which this look may have passed
             harvester = opened.again(other, candidate.content)
         if old != entry.path:
             opened.vacated[old] = harvester

@@ -8,7 +8,8 @@ event that is longer than the limit is cut at a distance from its own beginning,
 (``forced``) by the one who made them durable (invariant 5).
 
 A writer that was not told of a truncation writes on where it was: the file begins with a hole then, which reads as NUL
-bytes. NULs at the very beginning of a file are passed over and counted; anywhere else they are what the log says.
+bytes. NULs at the very beginning of a file are passed over and counted. NULs up to a file's end are room that its writer has
+made (``room``), and are not read before they are written. Anywhere else they are what the log says.
 
 All of it is raw bytes, whatever the file's encoding: where a line ends in those, and what the framer has to see, the
 ``Charset`` knows.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.files.charset import UTF8
 from shipper.files.content import Plain
+from shipper.files.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +82,9 @@ class Reader:
         self.position = offset
         self.skipped = 0
         """NUL bytes at the beginning that were passed over."""
+        self.blank = 0
+        """NUL bytes up to the file's end that were not read the last time, because nobody has written them yet."""
+        self._room = Room()
         self._tail = b""
         self._framer = framer
         self._forced = list(forced)
@@ -106,10 +111,13 @@ class Reader:
 
     def read(self) -> Block | None:
         """The next block; ``None`` when nothing that is complete has come."""
+        self.blank = 0
         while True:
             stop = self._forced[0] if self._forced else None
             want = BLOCK if stop is None else min(BLOCK, stop - self.end)
             data = self.content.read(want, self.end) if want > 0 else b""
+            if data and not data[-1] and stop is None:
+                data = self._written(data)
             if self._leading and data:
                 data = self._without_leading_nuls(data, stop)
                 if not data:
@@ -158,11 +166,11 @@ class Reader:
 
     def snapshot(self) -> tuple[object, ...]:
         """What ``restore`` brings back: a read that turned out to be of other content is undone."""
-        return self.position, self._tail, list(self._forced), self._inside, self._leading, self.skipped
+        return self.position, self._tail, list(self._forced), self._inside, self._leading, self.skipped, self.blank
 
     def restore(self, state: tuple[object, ...]) -> None:
         """As if nothing had been read since the ``snapshot``."""
-        self.position, self._tail, self._forced, self._inside, self._leading, self.skipped = state  # type: ignore[assignment]
+        self.position, self._tail, self._forced, self._inside, self._leading, self.skipped, self.blank = state  # type: ignore[assignment]
 
     def join(self, offset: int, borrowed: bytes) -> None:
         """The event that is forced to end at ``offset`` goes on with ``borrowed``, the beginning of the next file."""
@@ -183,6 +191,23 @@ class Reader:
         self.position += len(buffer)
         self._inside = False
         return block
+
+    def at_end(self) -> bool:
+        """Whether everything is read that somebody has written. Raises ``OSError``."""
+        size = self.content.size()
+        if size <= self.end:
+            return True
+        return 0 < self.blank >= size - self.end and not any(self.content.read(2, self.end))
+
+    def _written(self, data: bytes) -> bytes:
+        """Without the NULs that end it: whether they go on up to the file's end is found out where nothing else is left."""
+        if not isinstance(self.content, Plain):
+            return data
+        begin = self.charset.blank(data, self.end)
+        if not begin and self._room.begins(self.content, self.end):
+            self.blank = max(len(data), self.content.size() - self.end)
+            return b""
+        return data[:begin] or data
 
     def _without_leading_nuls(self, data: bytes, stop: int | None) -> bytes:
         passed = self.charset.nuls(data)

@@ -4,11 +4,13 @@ A file *is* an entry's where it has the entry's fingerprint and
 
 - is under the entry's inode, with the entry's birth where that is known (another birth is another file, whatever it holds);
 - or is elsewhere, the entry's own place is empty or holds other content, and chance is ruled out: more than two kilobytes
-  of it are acknowledged and its last lines are not all alike; or less, and the name is a rotated one of the entry's
-  (``app.log`` → ``app.log.1``, ``app-2026-11-23.0.log.gz``; not the way back).
+  of it are acknowledged and no two of its last lines are alike; or the name is a rotated one of the entry's (``app.log`` →
+  ``app.log.1``, ``app-2026-11-23.0.log.gz``; not the way back), and one of its last lines stands nowhere near before:
+  a stack trace says the same again and again, the record it belongs to does not.
 
 A file is a *copy* of an entry's that is still in its place (``copytruncate`` before it truncates, ``gzip`` before it deletes)
-where all it holds stands at the beginning of that file too, its name is a rotated one, and it was born later.
+or still open (``gzip`` has deleted it) where all it holds stands at the beginning of that file too, its name is a rotated
+one, and it was born later. Both can be looked at, in more places than an entry remembers: this decides before the other.
 
 Where it stays ambiguous the file is a new one: rather twice than lost (invariant 4).
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.files.birth import born
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 EARLY = "too early to tell"
 HOLE = 64 * 1024
 """Bytes behind a hole at a file's beginning in which its text has to begin."""
+NEAR = 64 * 1024
+"""Bytes in which a line has to stand but once, to be no chance."""
 ENOUGH = 32
 """Bytes that are no UTF-16 when all of them are ASCII, and none is NUL."""
 NOT_TEXT = 0.3
@@ -41,6 +46,8 @@ NOT_TEXT = 0.3
 _CONTROL = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _NUMBERS = re.compile(r"[-._]+")
 _COUNTED = re.compile(r"[\dTZ:]*\d[\dTZ:]*")
+_TEMPORARY = re.compile(r"\d+\.tmp$")
+"""What logback adds to the name of a file that it is about to pack: ``app.log82736455.tmp``."""
 
 
 class Candidate(NamedTuple):
@@ -69,6 +76,8 @@ def candidate(file: Found, content: Content, *, partial: bool, encoding: str) ->
             return EARLY  # nothing but a hole
         if reason := why_not(text, encoding):
             return reason
+    elif isinstance(content, Plain) and head.endswith(b"\0") and charset is not None:
+        head = head[: charset.blank(content.read(HOLE, 0), 0)]  # room that is not written yet will hold something else
     if not head or not (partial or content.packed or b"\n" in head or len(head) == PREFIX):
         return EARLY
     if encoding.startswith("utf-16") and (len(head) < 2 or head in MARKS):
@@ -108,12 +117,15 @@ def is_moved(entry: Entry, candidate: Candidate) -> bool:
         return False
     if entry.born and (entry.born, entry.inode) == (candidate.born, candidate.file.inode):
         return True  # the same file system under another device number
-    alike = related(entry.path, candidate.file.shown)
-    if alike and entry.size == content.size() and candidate.file.modified in _kept(entry.modified):
+    name, ends_there = candidate.file.shown, entry.size == content.size()
+    if related(entry.path, name) and ends_there and candidate.file.modified in _kept(entry.modified):
         return True  # it was read to its end, and a tool that keeps times has moved it: no chance, whatever it holds
-    if not distinct(content, known.offset or known.prefix_length, candidate.charset):
-        return False
-    return known.offset > PREFIX + TAIL or _is_rotated(entry.path, candidate.file.shown)
+    end = known.offset or known.prefix_length
+    # Where the acknowledged end is the file's, the lines before the last kilobyte count too: nothing can be behind it.
+    rotated = _is_rotated(entry.path, name)
+    if rotated and _stands_out(content, end, within=NEAR if ends_there else TAIL):
+        return True
+    return (rotated or known.offset > PREFIX + TAIL) and distinct(content, end, candidate.charset)
 
 
 def is_copy(entry: Entry, candidate: Candidate) -> bool | None:
@@ -121,25 +133,44 @@ def is_copy(entry: Entry, candidate: Candidate) -> bool | None:
 
     Raises ``OSError``.
     """
-    if not _is_rotated(entry.path, candidate.file.shown):
+    if not may_be_copy(entry, candidate):
         return False
-    if entry.born and not is_later(entry, candidate):
-        return False  # what was there first is no copy
-    content, size = candidate.content, candidate.content.size()
     descriptor = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         original = content_of(descriptor, os.pread(descriptor, 2, 0))
-        if (
-            original.packed
-            or original.size() < size
-            or original.read(PREFIX, 0)[:size] != candidate.head[:size]
-            or any(original.read(TAIL, at) != content.read(TAIL, at) for at in range(0, size - TAIL, max(1, size // 8)))
-            or tail_of(original, size) != tail_of(content, size)
-        ):
+        if original.packed or original.size() < candidate.content.size():
             return False
-        return True if distinct(content, size, candidate.charset) and entry.born else None
+        agreed = agree(original, candidate)
+        return agreed if entry.born else agreed and None  # which of them was there first is not known
     finally:
         os.close(descriptor)
+
+
+def may_be_copy(entry: Entry, candidate: Candidate) -> bool:
+    """Whether a file has a rotated name of an entry's, and was not there first."""
+    return _is_rotated(entry.path, candidate.file.shown) and (not entry.born or is_later(entry, candidate))
+
+
+def agree(original: Content, candidate: Candidate) -> bool | None:
+    """Whether two contents are the same as far as both go, by samples; ``None``: it may be chance. Raises ``OSError``."""
+    if original.packed:
+        return None  # that is read elsewhere: to go back in it is to unpack it anew
+    content, size = candidate.content, min(candidate.content.size(), original.size())
+    if original.read(PREFIX, 0)[:size] != candidate.head[:size]:
+        return False
+    samples = _samples(original, size)
+    if samples != _samples(content, size):
+        return False
+    status = os.fstat(original.descriptor)
+    kept = status.st_size == content.size() and candidate.file.modified in _kept(status.st_mtime_ns)
+    return True if kept or _one_only(samples, samples) else None
+
+
+def _samples(content: Content, size: int) -> bytes:
+    """What stands in several places of the first ``size`` bytes, the last of them among these; all of it where it is little."""
+    if size <= NEAR:
+        return content.read(size, 0)
+    return b"\n".join(content.read(TAIL, at) for at in (*range(0, size - TAIL, size // 8), size - TAIL))
 
 
 def is_later(entry: Entry, candidate: Candidate) -> bool:
@@ -149,8 +180,7 @@ def is_later(entry: Entry, candidate: Candidate) -> bool:
 
 def related(known: str, name: str) -> bool:
     """Whether one is a rotated name of the other: they differ in numbers, dates and ``.gz`` only."""
-    known, name = os.path.basename(known), os.path.basename(name)
-    return known != name and _family(known) == _family(name)
+    return os.path.basename(known) != os.path.basename(name) and _family(known) == _family(name)
 
 
 def _is_rotated(known: str, name: str) -> bool:
@@ -159,9 +189,7 @@ def _is_rotated(known: str, name: str) -> bool:
 
 
 def _rotations(name: str) -> int:
-    name = os.path.basename(name)
-    parts = _NUMBERS.split(name.removesuffix(".gz"))
-    return sum(bool(_COUNTED.fullmatch(part)) for part in parts) + name.endswith(".gz")
+    return sum(bool(_COUNTED.fullmatch(part)) for part in _parts(name)) + name.endswith(".gz")
 
 
 def _is_archive(path: str) -> bool:
@@ -189,15 +217,35 @@ def why_not(head: bytes, encoding: str = "utf-8") -> str | None:
 
 
 def _family(name: str) -> tuple[str, ...]:
-    parts = _NUMBERS.split(name.removesuffix(".gz"))
-    return tuple(part for part in parts if part and not _COUNTED.fullmatch(part))
+    return tuple(part for part in _parts(name) if part and not _COUNTED.fullmatch(part))
+
+
+def _parts(path: str) -> list[str]:
+    return _NUMBERS.split(_TEMPORARY.sub("", os.path.basename(path).removesuffix(".gz")))
 
 
 def distinct(content: Content, end: int, charset: Charset) -> bool:
     """Whether there are lines in the last kilobyte before ``end``, and no two are alike. Raises ``OSError``."""
     tail = tail_of(content, end)
     lines = charset.utf8(tail, end - len(tail)).splitlines()[0 if end <= TAIL else 1 :]  # the first may be cut
-    return bool(lines) and len(lines) == len(set(lines))
+    if len(set(lines)) < max(2, len(lines)):
+        return len(lines) == 1 and _stands_out(content, end, within=TAIL)  # nothing to compare it with: lines are long
+    return True
+
+
+def _stands_out(content: Content, end: int, *, within: int) -> bool:
+    """Whether something in the last bytes before ``end`` stands nowhere else near before. Raises ``OSError``.
+
+    Lines that come again and again are no proof, in whatever order they do: another file may hold them as well.
+    """
+    near = content.read(min(NEAR, end), max(0, end - NEAR))
+    return _one_only(near[-within:], near)
+
+
+def _one_only(lines: bytes, text: bytes) -> bool:
+    """Whether one of the lines, or what there is of it, stands in the text but once."""
+    known = Counter(text.splitlines())
+    return any(known[line] < 2 and text.count(line) == 1 for line in set(lines.splitlines()))
 
 
 def _kept(modified: int) -> tuple[int, ...]:

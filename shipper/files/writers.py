@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -43,6 +45,21 @@ def writers(places: Container[tuple[int, int]]) -> Writers:
             except OSError:
                 continue
     return Writers(found, complete)
+
+
+def is_written(descriptor: int) -> bool:
+    """Whether somebody may have the file open for writing: it is so where that cannot be told.
+
+    The kernel gives a lease for reading only where nobody has, and only to the file's owner and to root. It is given back at
+    once; should the file be opened for writing in between, the signal that this is told by is one that does nothing.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except (OSError, AttributeError):
+        return True
+    return False
 
 
 def _writes(info: str) -> bool:

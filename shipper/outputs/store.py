@@ -46,7 +46,8 @@ class StoreOutput(Output):
         except StateError as error:
             raise RefusedError(str(error)) from error
         if written.conflicts and not self.conflicts:
-            log.info("documents come again with other content than is stored (parsed otherwise?); the first stays")
+            # After a crash this is how it has to be: a line that no pipeline takes a time from has that of its reading.
+            log.info("documents come again, read at another time or parsed otherwise than those stored; the first stay")
         self.conflicts += written.conflicts
         return Outcomes(
             duplicates=written.duplicates,

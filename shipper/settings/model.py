@@ -113,12 +113,14 @@ class InputSettings(Model):
         description="Longer lines become several events flagged `partial`; nothing is cut away.",
     )
     close_inactive: Annotated[Seconds, Key("close_inactive", ("close.on_state_change.inactive",))] = Field(
-        default=300.0, gt=0, description="A file with nothing new for this long is closed; it is still watched."
+        default=300.0,
+        gt=0,
+        description="A file with nothing new for this long is closed; it is still watched, unless it has left the input's paths.",
     )
     close_removed: Annotated[Seconds, Key("close.removed", ("close_removed",))] = Field(
         default=0.0,
-        description="A deleted file is read to its end; one that cannot be (the output is down) is closed after this time, and what "
-        "is left of it is lost, reported and counted. 0: never, the disk keeps it until it is read.",
+        description="A deleted file is read to its end; one of which nothing can be read for this long (the output is down) is closed, "
+        "and what is left of it is lost, reported and counted. 0: never, the disk keeps it until it is read.",
     )
     clean_inactive: Seconds = Field(
         default=30 * 86400.0,

@@ -47,8 +47,13 @@ class Entry:
     """When it had last been written then, in nanoseconds since 1970."""
     seen: int = 0
     """When a scan last found it, in seconds since 1970."""
-    open: bool = False
-    """Whether a harvester has it; not kept."""
+    owner: object = None
+    """Whoever has a harvester of it open or on its way; not kept."""
+
+    @property
+    def open(self) -> bool:
+        """Whether anyone has."""
+        return self.owner is not None
 
 
 class Copy(NamedTuple):

@@ -259,6 +259,20 @@ def generations_that_begin_alike(world: World) -> None:
         world.fresh(name="s0")
 
 
+def copied_slowly_and_truncated(world: World) -> None:
+    """A log so large that the agent looks at its copy while it is being made."""
+    for turn in range(2):
+        world.log.write(200)
+        world.delivered()
+        whole = world.path.read_bytes()
+        with Path(f"{world.path}.{turn}").open("wb", buffering=0) as copy:
+            for at in range(0, len(whole), len(whole) // 3):
+                copy.write(whole[at : at + len(whole) // 3])
+                world.pause()
+        os.truncate(world.path, 0)
+        world.log.write(5)
+
+
 SCHEDULES: tuple[Callable[[World], None], ...] = (
     moved_out_of_sight_and_back,
     renamed_over_the_one_before,
@@ -273,6 +287,7 @@ SCHEDULES: tuple[Callable[[World], None], ...] = (
     packed_and_unpacked,
     two_logs_swap_their_names,
     generations_that_begin_alike,
+    copied_slowly_and_truncated,
 )
 
 

@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from shipper.agent import Agent
+from shipper.files.closing import LOOKS
 from shipper.settings import from_mapping
 
 
@@ -69,8 +70,10 @@ def test_half_a_line_of_a_file_that_was_truncated_without_a_copy_is_an_event(age
     look(agent)
     read(agent)
     os.truncate(logs / "app.log", 0)
-    look(agent)
-    read(agent)
+    for _ in range(LOOKS):
+        assert agent.events == [b"one\n"]
+        look(agent)
+        read(agent)
     assert agent.events == [b"one\n", b"hal"]
 
 
@@ -95,3 +98,43 @@ def test_a_mount_that_vanishes_under_an_open_file_ends_nothing(agent, logs, monk
         log.write(b"f\n")
     read(agent)
     assert agent.events == [b"one\n", b"half\n"]
+
+
+@pytest.mark.parametrize("framing", ["lines", "records"])
+def test_before_room_at_the_end_of_a_file_a_one_shot_run_says_that_more_may_come(tmp_path, logs, framing):
+    log = logs / "app.log"
+    log.write_bytes(b"1 one\n cont\n2 two\n")
+    os.truncate(log, 100_000)
+    one = {"type": "filestream", "paths": [f"{logs}/*"]}
+    if framing == "records":
+        one["multiline"] = {"pattern": "^\\d", "negate": True, "match": "after"}
+    settings = from_mapping(
+        {"inputs": [one], "output.file.path": str(tmp_path / "out")}, env={"SHIPPER_HOME": str(tmp_path / "home")}
+    )
+
+    def once():
+        with Agent(settings) as agent:
+            assert agent.run(once=True)
+            return agent.progress().documents.delivered, agent.unreadable(), agent.outstanding()
+
+    delivered, why, left = once()
+    assert delivered == (3 if framing == "lines" else 2)
+    assert "from byte 18 on" in why[str(log)]
+    assert left == {}
+    with log.open("r+b") as file:
+        file.seek(18)
+        file.write(b"3 three\n")
+        file.truncate(26)
+    assert once() == (1, {}, {})
+
+
+def test_a_record_before_room_is_taken_when_it_has_waited_long_enough(agent, logs):
+    (logs / "app.log").write_bytes(b"one\nhal")
+    os.truncate(logs / "app.log", 100_000)
+    look(agent)
+    read(agent)
+    waited(agent)
+    read(agent)
+    assert agent.events == [b"one\n"], "half a line is not"
+    assert agent.unreadable() == {}
+    assert agent.progress().size == 7

@@ -350,6 +350,25 @@ def test_a_queue_on_disk_can_be_added(settings, logs, stands, tmp_path):
     assert sorted(messages(stands.taken["logs-x"])) == sorted(lines)
 
 
+def test_what_was_open_of_an_input_that_is_gone_is_read_on_past_another_queue(settings, logs, stands):
+    """Another id says that it is another input, and a queue on disk begins everything anew: none of the new ones is the heir."""
+    lines = {name: [f"{name} {n} {'x' * 300}" for n in range(400)] for name in ("deleted", "renamed", "kept")}
+    for name, each in lines.items():
+        write(logs / f"{name}.log", *each)
+    with running(settings({"paths": [f"{logs}/*.log"], "id": "one", "tags": ["one"]})) as it:
+        wait_for(lambda: it.agent.progress().documents.trouble)
+        (logs / "renamed.log").rename(logs / "renamed.1")
+        (logs / "deleted.log").unlink()
+        again = {"paths": [f"{logs}/*.log"], "id": "two"}
+        it.reload(settings(again, **{"queue.disk.max_size": "8MiB"}))
+        up(stands)
+        wait_for(lambda: len(stands.taken["logs-x"]) >= 1200)
+        it.reload(settings(again, {"paths": [f"{logs}/other"]}, **{"queue.disk.max_size": "8MiB"}))
+    assert sorted(messages(stands.taken["logs-x"])) == sorted(all_of(lines))
+    gone = [each for each in stands.taken["logs-x"] if each["message"].startswith(("deleted", "renamed"))]
+    assert {tuple(each["tags"]) for each in gone} == {("one",)}, "the removed input's own settings go for them"
+
+
 def test_a_reload_that_comes_again_and_again_harms_nothing(settings, logs, stands):
     up(stands)
     up(stands, "http://b:9200")

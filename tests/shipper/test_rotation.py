@@ -113,16 +113,17 @@ def test_what_was_packed_while_stopped_is_read_on(settings, logs, shipped, count
 
 @pytest.mark.parametrize("count", [3, 500])
 @pytest.mark.parametrize("keep", [False, True])
-def test_what_is_packed_while_running_is_not_shipped_again(settings, logs, shipped, count, keep):
-    lines = numbered("a", count)
+@pytest.mark.parametrize("trace", [[], ["\tat a.B.c(B.java:1)"] * 2])
+def test_what_is_packed_while_running_is_not_shipped_again(settings, logs, shipped, count, keep, trace):  # noqa: PLR0917 - fixtures
+    lines = [line for record in numbered("a", count) for line in (record, *trace)]
     write(logs / "app.log", lines)
     with following(settings()) as agent:
-        wait_for(lambda: len(shipped()) == count)
+        wait_for(lambda: len(shipped()) == len(lines))
         (logs / "app.log").rename(logs / "app-2026-11-23.0.log")
         pack(logs / "app-2026-11-23.0.log", keep=keep)
         new = numbered("b", 5)
         write(logs / "app.log", new)
-        wait_for(lambda: len(shipped()) >= count + 5)
+        wait_for(lambda: len(shipped()) >= len(lines) + 5)
         write(logs / "other.log", ["end"])
         wait_for(lambda: "end" in shipped())
         del agent
@@ -281,7 +282,7 @@ def test_a_folder_that_vanishes_and_comes_back_is_not_read_again(settings, logs,
         logs.rename(logs.with_name("elsewhere"))
         wait_for(lambda: all(h.final for h in agent._inputs[0].harvest.harvesters))
         for harvester in agent._inputs[0].harvest.harvesters:
-            harvester.quiet_since -= 100
+            harvester.quiet_since -= 1000
         wait_for(lambda: agent.progress().files == 0)
         logs.with_name("elsewhere").rename(logs)
         write(logs / "a.log", ["more"], "a")

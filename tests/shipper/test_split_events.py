@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import pytest
 
@@ -175,14 +176,57 @@ def test_what_has_been_sent_already_is_not_joined(tmp_path, logs):
     assert set(events) == {"1 first\n", "2 begins\n\tat a\n", REST, "3 next\n", "4 last\n"}
 
 
-def test_where_files_came_between_the_order_of_their_births_is_theirs(tmp_path, logs):
+BETWEEN = "\tat b\n3 middle\n\tat m\n"
+LAST = "\tat n\n4 last\n"
+
+
+def rename_twice(logs):
+    (logs / "app.log").rename(logs / "app.log.2")
+    (logs / "app.log.1").write_text(BETWEEN)
+    (logs / "app.log").write_text(LAST)
+
+
+def copytruncate_twice(logs):
+    shutil.copyfile(logs / "app.log", logs / "app.log.2")
+    (logs / "app.log").write_text(BETWEEN)
+    time.sleep(0.02)  # births have the clock's ticks
+    shutil.copyfile(logs / "app.log", logs / "app.log.1")
+    (logs / "app.log").write_text(LAST)
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("rotate", [rename_twice, copytruncate_twice])
+def test_where_files_came_between_the_order_of_their_births_is_theirs(tmp_path, logs, rotate, before):
+    if before:
+        (logs / "app.log.1").write_text("0 before\n")
+        time.sleep(0.02)
     (logs / "app.log").write_text(FIRST)
     run = Run(tmp_path).read().acknowledge()
-    (logs / "app.log").rename(logs / "app.log.2")
-    (logs / "app.log.1").write_text("\tat b\n3 middle\n\tat m\n")
-    (logs / "app.log").write_text("\tat n\n4 last\n")
+    if before:
+        (logs / "app.log.1").rename(logs / "app.log.3")
+    rotate(logs)
     events = run.read().read(waited=True).stop()
-    assert set(events) == {"1 first\n", "2 begins\n\tat a\n\tat b\n", "3 middle\n\tat m\n\tat n\n", "4 last\n"}
+    assert set(events) - {"0 before\n"} == {
+        "1 first\n",
+        "2 begins\n\tat a\n\tat b\n",
+        "3 middle\n\tat m\n\tat n\n",
+        "4 last\n",
+    }
+
+
+def test_no_file_waits_for_ever_for_one_that_another_follows(tmp_path, logs):
+    log = logs / "app.log"
+    (logs / "app.log.1").write_text("0 before\n")
+    time.sleep(0.02)
+    log.write_text("1 first\n")
+    run = Run(tmp_path).read()
+    (logs / "app.log.1").rename(logs / "app.log.3")
+    for name, line in (("app.log.2", "2 second\n"), ("app.log.1", "3 third\n")):
+        time.sleep(0.02)
+        shutil.copyfile(log, logs / name)
+        log.write_text(line)
+    events = run.read().read(waited=True).read(waited=True).stop()
+    assert set(events) == {"0 before\n", "1 first\n", "2 second\n", "3 third\n"}
 
 
 def test_another_file_that_comes_is_no_successor(tmp_path, logs):

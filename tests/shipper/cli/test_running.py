@@ -13,7 +13,8 @@ SAY = """if True:
     from shipper.cli.running import logging_to_stderr
     logging_to_stderr(logging.INFO)
     log = logging.getLogger("shipper.x")
-    log.debug("not said"), log.info("started"), log.warning("trouble"), log.error("broken")"""
+    log.debug("not said"), log.info("started"), log.warning("trouble"), log.error("broken")
+    logging.getLogger("urllib3.connectionpool").info("not said: not ours")"""
 
 STOP = """if True:
     import os, signal

@@ -132,7 +132,7 @@ def test_a_settings_file_says_which_cluster(cluster, tmp_path):
         ((), 2, "say which cluster"),
         (("--from-elasticsearch", "ftp://x"), 2, "is not the address of an Elasticsearch"),
         (("--from-elasticsearch", "http://127.0.0.1:1"), 1, "connection refused"),
-        (("--from-elasticsearch", "http://es", "-E", "api_key"), 2, "-E api_key: is not KEY=VALUE"),
+        (("--from-elasticsearch", "http://es", "-E", "api_key"), 2, "api_key: is not KEY=VALUE"),
         (("--from-elasticsearch", "http://es", "-E", "api_kye=x"), 2, "api_kye"),
         (("-c", "x.yml", "--username", "u"), 2, "leave out the other options"),
     ],

@@ -73,6 +73,16 @@ def test_folders_are_those_where_files_may_appear(tmp_path):
     assert Discovery([f"{tmp_path}/logs/*.log", f"{tmp_path}/absent/*.log"]).folders() == {f"{tmp_path}/logs"}
 
 
+def test_where_a_link_leads_to_files_may_be_rotated(tmp_path):
+    """As in ``/var/log/containers`` of Kubernetes."""
+    for name in ("containers", "pods"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "pods" / "0.log").touch()
+    (tmp_path / "containers" / "x.log").symlink_to(tmp_path / "pods" / "0.log")
+    folders = Discovery([f"{tmp_path}/containers/*.log"]).folders()
+    assert folders == {f"{tmp_path}/containers", f"{tmp_path}/pods"}
+
+
 @pytest.fixture
 def hidden(tmp_path):
     for name in ("a.log", ".b.log", ".c/d.log", ".c/.e.log", "f/g.log", "f/.h/i.log"):

@@ -4,8 +4,10 @@ import gzip
 import os
 import shutil
 import tempfile
+import time
 from contextlib import closing, contextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -117,6 +119,8 @@ def test_a_truncated_file_is_a_new_generation(harvest, registry, logs, content):
     again = lines(harvest)
     assert list(again.values()) == [content.splitlines()]
     assert seed not in again
+    while harvest.check():
+        harvest.scan()
     harvest.close_idle()
     assert len(harvest.harvesters) == 1
     assert [entry.inode > 0 for entry in registry.entries()] == [False, True], "it has no place any more"
@@ -169,6 +173,38 @@ def test_a_file_that_is_gone_is_read_to_its_end_then_closed_and_some_day_forgott
     harvest._forgetting._next_clean = 0.0
     harvest.close_idle()
     assert registry.entries() == []
+
+
+@pytest.mark.parametrize("how", ["renamed", "deleted", "deleted, another user's"])
+def test_what_is_written_late_to_a_file_that_is_gone_is_read(harvest, registry, logs, monkeypatch, how):
+    """A service that was not told of the rotation goes on writing, now and then."""
+    log = (logs / "a.log").open("a")
+    log.write("one\n")
+    log.flush()
+    harvest.scan()
+    if how == "renamed":
+        (logs / "a.log").rename(logs / "a.old")
+    else:
+        (logs / "a.log").unlink()
+    for count in range(3):
+        harvest.scan()
+        lines(harvest)
+        acknowledge(harvest, registry)
+        quiet(harvest)
+        harvest.close_idle()
+        print(count, file=log, flush=True)
+        assert [each for lines in lines(harvest).values() for each in lines] == [str(count)]
+    acknowledge(harvest, registry)
+    log.close()
+    if how == "deleted, another user's":
+        monkeypatch.setattr("fcntl.fcntl", mock.Mock(side_effect=PermissionError))
+    quiet(harvest)
+    harvest.close_idle()
+    assert (harvest.harvesters == []) == (how == "deleted"), "only there it is known that nobody can write to it"
+    for harvester in harvest.harvesters:
+        harvester.quiet_since -= 300
+    harvest.close_idle()
+    assert harvest.harvesters == []
 
 
 def test_an_idle_file_is_closed_and_read_on_when_it_grows(harvest, registry, logs):
@@ -441,6 +477,18 @@ def test_a_broken_archive_is_named_and_what_can_be_unpacked_is_read(harvest, reg
     assert found + rest == numbered(500).splitlines()
 
 
+@pytest.mark.parametrize("once", [False, True])
+def test_an_archive_that_is_being_renamed_is_named_only_where_no_other_look_is_to_come(harvest, logs, once):
+    (logs / "a.log.1.gz").write_bytes(gzip.compress(numbered(500).encode()))
+    harvest.scan(partial=once)
+    (logs / "a.log.1.gz").rename(logs / "a.log.2.gz")
+    assert unpacked(harvest) == {}
+    assert list(harvest.unreadable) == [f"{logs}/a.log.1.gz"] * once
+    harvest.scan()
+    assert list(unpacked(harvest).values()) == [numbered(500).splitlines()]
+    assert harvest.unreadable == {}
+
+
 def test_an_archive_of_something_else_is_no_log(harvest, logs):
     (logs / "a.log.gz").write_bytes(gzip.compress(b"\x7fELF" + bytes(5000)))
     harvest.scan()
@@ -474,6 +522,58 @@ def test_past_close_removed_a_deleted_file_is_closed_and_its_loss_reported(regis
         assert harvest.harvesters == []
         assert harvest.lost == len(numbered(50))
         assert f"its last {len(numbered(50))} bytes are lost" in caplog.text
+
+
+def test_the_time_of_close_removed_is_one_in_which_nothing_can_be_read(registry, logs, caplog):
+    options = Options(framer=Lines(), host_id="h", close_removed=60.0, open_files=2)
+    with closing(Harvest(Discovery([f"{logs}/*.log"]), registry, options)) as harvest:
+        (logs / "a.log").write_text(numbered(50))
+        harvest.scan()
+        (logs / "a.log").unlink()
+        harvest.scan()
+        [harvester] = harvest.harvesters
+        harvester.removed_since -= 61
+        harvest.close_idle(time.monotonic())
+        assert harvest.harvesters, "what is shipped may be another file's: this one has its turn"
+        harvester.troubled("cannot be read: Input/output error")
+        harvester.quiet_since -= 61
+        harvest.close_idle(time.monotonic())
+        assert harvest.lost == len(numbered(50)), "it has its turns, and they are of no use"
+
+
+def test_where_no_more_files_can_be_open_close_removed_is_counted_from_the_removal(registry, logs):
+    options = Options(framer=Lines(), host_id="h", close_removed=60.0, open_files=2)
+    with closing(Harvest(Discovery([f"{logs}/*.log"]), registry, options)) as harvest:
+        for name in "ab":
+            (logs / f"{name}.log").write_text(f"{name}\n")
+        harvest.scan()
+        (logs / "a.log").unlink()
+        harvest.scan()
+        [harvester] = [each for each in harvest.harvesters if each.final]
+        harvester.removed_since -= 61
+        harvest.close_idle(time.monotonic())
+        assert len(harvest.harvesters) == 1
+        assert harvest.lost == 2
+
+
+def test_a_deleted_file_that_is_read_is_closed_past_close_removed_and_nothing_is_lost(registry, logs, caplog):
+    options = Options(framer=Lines(), host_id="h", close_removed=60.0)
+    with (
+        closing(Harvest(Discovery([f"{logs}/*.log"]), registry, options)) as harvest,
+        (logs / "a.log").open("a") as log,
+    ):
+        print("one", file=log, flush=True)
+        harvest.scan()
+        (logs / "a.log").unlink()
+        harvest.scan()
+        lines(harvest)
+        [harvester] = harvest.harvesters
+        harvester.removed_since -= 61
+        harvest.close_idle(0.0)
+        assert harvest.harvesters == [], "also where it is on its way"
+        acknowledge(harvest, registry)
+        assert not harvest.lost
+        assert "lost" not in caplog.text
 
 
 def test_a_folder_that_cannot_be_looked_at_is_no_proof_that_its_files_are_gone(registry, open_logs):
@@ -551,6 +651,8 @@ def test_a_copy_that_comes_after_the_truncation_and_has_less_than_was_read_is_no
     assert harvest.check()
     harvest.scan()
     assert list(lines(harvest).values()) == [["new"]]
+    while harvest.check():
+        harvest.scan()
     harvest.close_idle()  # lets go of what was truncated
     harvest.scan()
     acknowledge(harvest, registry)
@@ -680,3 +782,60 @@ def test_what_was_written_anew_since_it_was_recognised_is_another_file(harvest, 
     harvest.scan()
     assert sorted(lines(harvest).values()) == [numbered(50).splitlines(), ["other"] * 3]
     assert {entry.salt for entry in registry.entries()} == {0}
+
+
+def test_a_file_with_room_at_its_end_is_read_as_it_is_filled(harvest, registry, logs, tmp_path, caplog):
+    """Log4j's MemoryMappedFile: the file has its size before it has its text, and the beginning is of the text only."""
+    log = logs / "a.log"
+    log.write_text("one\n")
+    os.truncate(log, 100_000)
+    harvest.scan()
+    [seed] = found = lines(harvest)
+    acknowledge(harvest, registry)
+    with log.open("r+b") as file:
+        file.seek(4)
+        file.write(b"two\n")
+    assert not harvest.check()
+    assert [found, lines(harvest)] == [{seed: ["one"]}, {seed: ["two"]}]
+    acknowledge(harvest, registry)
+    harvest.harvesters[0].quiet_since -= 1000
+    harvest.close_idle()
+    assert harvest.harvesters, "nothing but a look at its content would tell that it goes on"
+    again = restarted(harvest, registry, tmp_path)
+    with log.open("r+b") as file:
+        file.seek(8)
+        file.write(b"three\n")
+    assert lines(again) == {seed: ["three"]}
+    log.write_text("")
+    assert again.check()
+    again.scan(partial=True)  # the last look: no copy can come
+    assert not again.lost
+    assert "lost" not in caplog.text
+    again.close()
+
+
+def test_a_file_with_room_at_its_end_is_closed_when_it_has_left_its_place(harvest, registry, logs):
+    log = logs / "a.log"
+    log.write_text("one\n")
+    os.truncate(log, 100_000)
+    harvest.scan()
+    lines(harvest)
+    acknowledge(harvest, registry)
+    log.unlink()
+    harvest.scan()
+    lines(harvest)
+    quiet(harvest)
+    harvest.close_idle()
+    assert harvest.harvesters == []
+    assert not harvest.lost
+
+
+def test_a_file_that_is_nothing_but_room_waits_for_its_first_line(harvest, registry, logs):
+    log = logs / "a.log"
+    log.touch()
+    for text, found in ((b"", []), (b"half of the fir", []), (b"half of the first line\n", ["half of the first line"])):
+        with log.open("r+b") as file:
+            file.write(text)
+            file.truncate(100_000)
+        harvest.scan()
+        assert [each for some in lines(harvest).values() for each in some] == found

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from parser.multiline import Lines, Starts, framer
 from shipper.files import reader as module
+from shipper.files.charset import charset_of
 from shipper.files.content import Plain
 from shipper.files.reader import Reader
 
@@ -135,3 +136,84 @@ def test_what_stands_before_a_line_over_the_limit_is_whole_and_all_its_pieces_ar
     assert cuts == [4, 64, 124, 184, 207, 211]
     assert partial == {64, 124, 184, 207}
     assert read_all(log.fileno(), Starts(rb"\d"), 184, limit=60) == ([207, 211], {207})
+
+
+@pytest.mark.parametrize("filled", [False, True], ids=["hole", "zeros"])
+def test_room_that_a_writer_has_made_is_waited_before_however_it_is_filled(log, filled):
+    size = 300_000
+    append(log, b"one\n")
+    if filled:
+        append(log, bytes(size - 4))
+    else:
+        log.truncate(size)
+    reader = Reader(Plain(log.fileno()), Lines())
+    assert reader.read().data == b"one\n"
+    for at, text in ((4, b"two\n"), (8, b"thr"), (11, b"ee\n")):
+        assert reader.read() is None
+        assert (reader.end, reader.blank) == (at, size - at)
+        assert reader.at_end()
+        os.pwrite(log.fileno(), text, at)
+        assert not reader.at_end()
+        block = reader.read()
+        assert block is None or block.data.endswith(text)
+    log.truncate(14)
+    assert reader.read() is None
+    assert (reader.end, reader.blank) == (14, 0)
+    assert reader.at_end()
+
+
+def test_in_a_file_that_is_nothing_but_room_nothing_is_passed_over(log):
+    log.truncate(300_000)
+    reader = Reader(Plain(log.fileno()), Lines())
+    assert reader.read() is None
+    os.pwrite(log.fileno(), b"one\n", 0)
+    assert reader.read().data == b"one\n"
+    assert reader.skipped == 0
+
+
+@pytest.mark.parametrize("nuls", [1, 5_000, 300_000])
+def test_nuls_that_text_comes_after_are_what_the_log_says(log, nuls):
+    """Also where they were the end of the file for a while."""
+    append(log, b"one\ntwo" + bytes(nuls))
+    reader = Reader(Plain(log.fileno()), Lines())
+    assert reader.read().data == b"one\n"
+    assert reader.read() is None
+    assert reader.tail == b"two"
+    os.pwrite(log.fileno(), b"behind\n", 7 + nuls)
+    assert reader.read().data == b"two" + bytes(nuls) + b"behind\n"
+
+
+def test_what_is_written_into_room_behind_nuls_is_read_whatever_the_size(log):
+    """A second look is a look at what was written since."""
+    append(log, b"one\n" + bytes(600_000))
+    reader = Reader(Plain(log.fileno()), Lines())
+    reader.read()
+    assert reader.read() is None
+    os.pwrite(log.fileno(), b"far\n", 500_000)
+    os.utime(log.fileno(), (1e9, 1e9))
+    assert reader.read().data == bytes(500_000 - 4) + b"far\n"
+
+
+def test_room_is_looked_through_once_while_it_is_filled(log, monkeypatch):
+    append(log, b"one\n" + bytes(2_000_000))
+    content = Plain(log.fileno())
+    reader = Reader(content, Lines())
+    reader.read()
+    assert reader.read() is None
+    read, counted = content.read, []
+    monkeypatch.setattr(content, "read", lambda count, at: counted.append(count) or read(count, at))
+    for number in range(50):
+        os.pwrite(log.fileno(), b"x\n", 4 + 2 * number)
+        assert reader.read().data == b"x\n"
+        assert reader.read() is None
+    assert sum(counted) <= 50 * 3 * module.BLOCK
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_in_utf_16_a_nul_is_half_of_a_character(log, encoding):
+    text = "ab\n".encode(encoding)
+    append(log, text + bytes(1000))
+    reader = Reader(Plain(log.fileno()), Lines(), charset=charset_of(encoding, b""))
+    assert reader.read().data == text
+    assert reader.read() is None
+    assert reader.blank == 1000
