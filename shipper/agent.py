@@ -89,7 +89,7 @@ class Agent:
         self._folders: Watch | None = None
         self._looked = self._shipped = 0.0
         self._stopping = False
-        self._next_tick = self._next_checkpoint = self._next_folders = self._next_delete = 0.0
+        self._next_tick = self._next_checkpoint = self._next_flush = self._next_folders = self._next_delete = 0.0
         self._patience = 0.0
         self._waited_for = self._gave_up = False
         self._trouble = ""
@@ -213,7 +213,10 @@ class Agent:
             if self._reloading.staged:
                 self._apply(self._reloading.staged)
             self._scan(once=once)
-            if self._read() or (not self._stopping and self._flush(once=once)):
+            busy = self._read()
+            if not self._stopping and (not busy or self._is_flush_due(once=once)):
+                busy |= self._flush(once=once)
+            if busy:
                 self._tick()
                 continue
             if once:
@@ -322,6 +325,14 @@ class Agent:
                 progress = True
                 self._ship(each, harvester, block)
         return progress
+
+    def _is_flush_due(self, *, once: bool) -> bool:
+        """Whether to look at what waits while there is still something to read: files that are quiet do not wait for busy ones."""
+        now = time.monotonic()
+        if once or now < self._next_flush:
+            return False
+        self._next_flush = now + POLL
+        return True
 
     def _end_of(self, harvester: Harvester, *, once: bool) -> Block | None:
         """What is left of a file as an event, where there is no more to come."""

@@ -138,3 +138,28 @@ def test_a_record_before_room_is_taken_when_it_has_waited_long_enough(agent, log
     assert agent.events == [b"one\n"], "half a line is not"
     assert agent.unreadable() == {}
     assert agent.progress().size == 7
+
+
+def test_the_last_record_of_a_quiet_file_does_not_wait_for_busy_ones(tmp_path, logs, monkeypatch):
+    (logs / "app.log").write_bytes(b"one\n\ttrace\n")
+    settings = {
+        "inputs": [{"paths": [f"{logs}/*"], "multiline": {"pattern": r"^\s", "match": "after"}}],
+        "output.file.path": str(tmp_path / "out"),
+    }
+    rounds, events = 0, []
+    with Agent(from_mapping(settings, env={"SHIPPER_HOME": str(tmp_path / "home")})) as agent:
+        read_once = agent._read
+
+        def busy():
+            nonlocal rounds
+            rounds += 1
+            read_once()
+            waited(agent)
+            if events or rounds == 10:
+                agent.stop()
+            return True  # some other file always has more
+
+        monkeypatch.setattr(agent, "_read", busy)
+        monkeypatch.setattr(agent, "_ship", lambda each, harvester, block: events.append(block.data))
+        agent._work(once=False)
+    assert events == [b"one\n\ttrace\n"]
