@@ -2,7 +2,8 @@
 
 A file is closed when it is read to its end and idle, or others need the room; sooner where nobody can write to it any more.
 Or, deleted, where nothing of it could be read or shipped for ``close_removed``: then what is left of it is lost, and said so.
-As it was read it falls asleep: what is written to it wakes it, unless it has left the input's paths: then no look would see it. That it was read *and acknowledged* to its end is kept in its entry, so that it sleeps on after a restart.
+As it was read it falls asleep: what is written to it wakes it, unless it has left the input's paths: then no look would see
+it. That it was read *and acknowledged* to its end is kept in its entry, so that it sleeps on after a restart.
 """
 
 from __future__ import annotations

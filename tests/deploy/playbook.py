@@ -172,8 +172,8 @@ def run_playbook(
     return run_command(command, {**environment(folder), **(env or {})}, timeout)
 
 
-def run_command(command: list[str], env: Mapping[str, str], timeout: float = 900) -> Result:
-    """Run Ansible as it is typed, in the repository's root."""
+def run_command(command: list[str], env: Mapping[str, str], timeout: float = 900, *, cwd: Path = ROOT) -> Result:
+    """Run Ansible, or what runs it, as it is typed in a folder: the repository's root."""
     done = subprocess.run(
         command,
         check=False,
@@ -181,7 +181,7 @@ def run_command(command: list[str], env: Mapping[str, str], timeout: float = 900
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        cwd=ROOT,
+        cwd=cwd,
         env=env,
         timeout=timeout,
     )

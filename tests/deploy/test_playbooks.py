@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from deploy.playbook import PLAYBOOKS, ROOT, environment, run_playbook, write_inventory
+from deploy.playbook import PLAYBOOKS, ROOT, environment, run_command, run_playbook, write_inventory
 
 MOLECULE = "DEPLOY_MOLECULE"
 
@@ -105,15 +105,6 @@ def test_molecules_scenario(boot, work, wheel):
     molecule = shutil.which("molecule", path=env["PATH"])
     assert molecule, "molecule is in the dev requirements"
     host.run("echo 'a line' > /var/log/molecule.log && chgrp adm /var/log/molecule.log")
-    done = subprocess.run(
-        [molecule, "test"],
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=PLAYBOOKS,
-        env=env,
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
+    done = run_command([molecule, "test"], env, cwd=PLAYBOOKS)
+    assert done.code == 0, done.output[-6000:]
     assert host.run("systemctl is-active shipper").strip() == "active"

@@ -6,14 +6,13 @@ import json
 import os
 import pwd
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 import yaml
-from deploy.playbook import PLAYBOOKS, environment
+from deploy.playbook import PLAYBOOKS, environment, run_command
 from elasticsearch_node.node import free_port
 
 if TYPE_CHECKING:
@@ -34,18 +33,9 @@ def play(tmp_path, ansible_collections) -> Callable[..., tuple[int, str]]:
         return ansible("ansible-playbook", str(book), "--inventory", str(inventory), *arguments, **env)
 
     def ansible(*command: str, **env: str) -> tuple[int, str]:
-        done = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=tmp_path,
-            env={**environment(tmp_path), "ANSIBLE_ROLES_PATH": str(PLAYBOOKS / "roles"), **env},
-            timeout=120,
-        )
-        return done.returncode, done.stdout
+        given = {**environment(tmp_path), "ANSIBLE_ROLES_PATH": str(PLAYBOOKS / "roles"), **env}
+        done = run_command(list(command), given, timeout=120, cwd=tmp_path)
+        return done.code, done.output
 
     run.ansible = ansible
     return run

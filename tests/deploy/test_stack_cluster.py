@@ -61,8 +61,8 @@ for number in itertools.count(1):
         except OSError:
             pass
         time.sleep(0.1)
-    pathlib.Path("/root/acknowledged.new").write_text(str(number))
-    pathlib.Path("/root/acknowledged.new").rename("/root/acknowledged")
+    pathlib.Path("/srv/acknowledged.new").write_text(str(number))
+    pathlib.Path("/srv/acknowledged.new").rename("/srv/acknowledged")
     time.sleep(0.1)
 """
 
@@ -73,7 +73,7 @@ while :; do
   for address in "$@"; do
     curl -s -k -m 20 -o /dev/null https://$address:9200 && answering=$((answering + 1))
   done
-  echo $answering >> /root/answering
+  echo $answering >> /srv/answering
   sleep 0.3
 done
 """
@@ -169,11 +169,11 @@ def watched(cluster) -> Host:
     """The host on which documents are written and the nodes that answer are counted, from here on."""
     writer = cluster.hosts[0]
     addresses = " ".join(each.address for each in cluster.hosts)
-    writer.write("/root/trickle.py", TRICKLE)
-    writer.write("/root/watch.sh", WATCH)
-    writer.run(f"systemd-run --unit trickle python3 /root/trickle.py {addresses}")
-    writer.run(f"systemd-run --unit watch bash /root/watch.sh {addresses}")
-    writer.wait("test -s /root/acknowledged && test -s /root/answering")
+    writer.write("/srv/trickle.py", TRICKLE)
+    writer.write("/srv/watch.sh", WATCH)
+    writer.run(f"systemd-run --unit trickle python3 /srv/trickle.py {addresses}")
+    writer.run(f"systemd-run --unit watch bash /srv/watch.sh {addresses}")
+    writer.wait("test -s /srv/acknowledged && test -s /srv/answering")
     return writer
 
 
@@ -211,7 +211,7 @@ def test_one_variable_restarts_the_nodes_one_after_the_other(cluster, watched):
     cluster.variables["elasticsearch_settings"] = {"indices.memory.index_buffer_size": "11%"}
     cluster.play("cluster.yml", "--tags", "elasticsearch").succeeded()
     assert cluster.starts() == [2, 2, 2]
-    assert set(watched.read("/root/answering").split()) == {"2", "3"}
+    assert set(watched.read("/srv/answering").split()) == {"2", "3"}
     assert cluster.is_well()
 
 
@@ -236,11 +236,11 @@ def test_run_again_it_begins_with_that_node_and_nothing_acknowledged_is_lost(clu
     assert cluster.versions() == [NEXT] * 3
     assert cluster.is_well()
     assert sum(cluster.starts()) == sum(before) + 2, result.changed  # what was broken, and the last one
-    assert set(watched.read("/root/answering").split()) == {"2", "3"}
-    acknowledged = int(watched.read("/root/acknowledged"))
-    watched.wait(f"test $(cat /root/acknowledged) -gt {acknowledged}")  # it still goes on
+    assert set(watched.read("/srv/answering").split()) == {"2", "3"}
+    acknowledged = int(watched.read("/srv/acknowledged"))
+    watched.wait(f"test $(cat /srv/acknowledged) -gt {acknowledged}")  # it still goes on
     watched.run("systemctl stop trickle watch")
-    acknowledged = int(watched.read("/root/acknowledged"))
+    acknowledged = int(watched.read("/srv/acknowledged"))
     cluster.ask("/logs-trickle-default/_refresh", "-X", "POST")
     answer = cluster.ask("/logs-trickle-default/_search?size=10000&_source=false")
     found = {int(each["_id"]) for each in answer["hits"]["hits"]}
