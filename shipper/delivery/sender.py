@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from shipper.delivery.queue import Queue
     from shipper.delivery.retry import Backoff
     from shipper.outputs.base import Output
-    from shipper.outputs.batch import Batch
+    from shipper.outputs.batch import Batch, Outcomes
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class Sender:
         while True:
             self._take_renewed()
             try:
-                outcomes = self._output.send(batch)
+                outcomes = self._send(batch)
             except TooLargeError as error:
                 return self._split(batch, str(error), sifting)
             except UnfitError as error:
@@ -177,6 +178,13 @@ class Sender:
             self.counts.retries += batch.count
             if not self._pause(f"{self._output.name}: {outcomes.reason or 'not taken yet'}"):
                 return False
+
+    def _send(self, batch: Batch) -> Outcomes:
+        try:
+            return self._output.send(batch)
+        except OutputError as error:
+            _let_go(error)
+            raise
 
     def _split(self, batch: Batch, reason: str, sifting: _Sifting | None) -> bool:
         if batch.count == 1:
@@ -275,3 +283,16 @@ class Sender:
         if self.counts.trouble:
             log.info("%s takes documents again", self._output.name)
             self.counts.trouble = ""
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empty the frames in which an error and its causes were raised.
+
+    A library that keeps what it raises in a variable (``elastic_transport``, ``urllib3``) makes a circle of error, traceback
+    and frame, and the frames hold the batch: megabytes for each failed attempt, until the garbage collector has its day.
+    """
+    seen: set[int] = set()
+    while error and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

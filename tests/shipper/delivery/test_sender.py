@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
+import socket
 import sqlite3
 import threading
+import weakref
 
 import orjson
 import pytest
@@ -11,8 +14,10 @@ from shipper.delivery.queue import BatchQueue
 from shipper.delivery.retry import Backoff
 from shipper.delivery.sender import Sender
 from shipper.errors import RefusedError, StateError, TooLargeError, UnavailableError, UnfitError
+from shipper.outputs import open_output
 from shipper.outputs.base import Output
 from shipper.outputs.batch import Batch, Outcomes, Rejection
+from shipper.settings import from_mapping
 from shipper.state.rejects import Rejects
 
 
@@ -227,6 +232,42 @@ def test_closing_gives_up_on_an_output_that_stays_down_and_settles_nothing(tmp_p
     assert output.closed
     assert ledger.acknowledged() == {}
     assert sender.counts.trouble == "down"
+
+
+class Watched(Batch):
+    """One that tells whether it is still held."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.fixture
+def no_collector():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_an_attempt_that_failed_holds_no_batch_in_memory(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        nobody = {"hosts": [f"http://127.0.0.1:{probe.getsockname()[1]}"]}
+    settings = from_mapping({"inputs": [{"paths": ["/a"]}], "output.elasticsearch": nobody}, env={})
+    queue = BatchQueue(1 << 20, ledger := Ledger())
+    sender = Sender(open_output(settings), queue, tmp_path / "state.db", Backoff(0.01, 0.01))
+    sent = batch([0], [ledger.add(1, 10)])
+    sent = Watched(sent.body, sent.count, sent.segments)
+    held = weakref.ref(sent)
+    queue.put(sent, 1)
+    del sent
+    sender.start()
+    while not sender.counts.trouble:
+        assert not ledger.wait(0.01)
+    sender.renew(Script(), Backoff())
+    assert ledger.wait(10)
+    queue.close()
+    sender.close()
+    assert held() is None
 
 
 def test_a_fault_in_an_output_is_seen_by_the_agent(tmp_path):
