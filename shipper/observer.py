@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 from shipper.errors import StateError
 from shipper.progress import InputProgress, Snapshot, add
+from shipper.settings.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from shipper.delivery.queue import Depth
+    from shipper.delivery.sender import Deliveries
     from shipper.files.harvester import Harvester
     from shipper.inputs import Input
+    from shipper.settings import Settings
     from shipper.state.registry import Registry
 
 MARKS = 16
@@ -82,6 +86,14 @@ class Observer:
     def due(self, now: float) -> bool:
         """Whether it is time for the next one."""
         return now >= self._next
+
+    def begin(self, settings: Settings, documents: Deliveries, depth: Depth, state: str) -> Snapshot:
+        """A snapshot of the side of the output. ``state``: what is wrong with the caller's own, if anything."""
+        snapshot = Snapshot(time.monotonic(), output=settings.output.kind, documents=documents, state=state)
+        snapshot.trouble = redacted(documents.trouble, settings.secrets)
+        snapshot.queue_bytes, snapshot.queue_limit = depth.bytes, depth.limit
+        snapshot.spool_bytes, snapshot.spool_limit = depth.disk_bytes, depth.disk_limit
+        return snapshot
 
     def inputs(self, inputs: Iterable[Input], snapshot: Snapshot) -> None:
         """Add where the inputs stand."""

@@ -11,7 +11,7 @@ from shipper.delivery.sender import Deliveries
 if TYPE_CHECKING:
     from typing import Any
 
-    from shipper.lumberjack.server import Traffic
+    from shipper.lumberjack.traffic import Traffic
 
 
 @dataclass(slots=True)

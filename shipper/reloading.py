@@ -42,7 +42,7 @@ class Reloading:
         self._told = told
 
     def read(self, current: Settings) -> Plan | None:
-        """The settings as they are now, where they can be used."""
+        """The settings as they are now, where they can be used: ``staged``, or the ``successor``."""
         self.asked = False
         if self._loader is None:
             return None
@@ -55,6 +55,11 @@ class Reloading:
             self.tell(current)
             return None
         self.refused = ""
+        if same_way(current, new.settings):
+            self.staged = new
+        else:
+            log.info("reload: what was read goes to the output there was, then the new one begins")
+            self.successor = new
         return new
 
     def refuse(self, error: Exception) -> None:

@@ -15,7 +15,7 @@ from parser.grok.values import CONVERSIONS
 from parser.logstash.fieldref import FieldReferenceError
 from parser.logstash.regexes import certain_groups, recurring_groups
 from parser.pipeline import If
-from parser.timestamps import MILLIS
+from parser.timestamps.reader import MILLIS
 from parser.watchdog import MatchTimeoutError
 
 if TYPE_CHECKING:

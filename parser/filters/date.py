@@ -8,7 +8,8 @@ from parser.filters.base import Filter, emit_tags
 from parser.logstash.event import Event, put
 from parser.logstash.fieldref import FieldReferenceError, parse_reference
 from parser.logstash.sprintf import Template
-from parser.timestamps import MILLIS, Reader, Timestamp, TimestampPatternError, zone
+from parser.timestamps import Reader, Timestamp, TimestampPatternError, zone
+from parser.timestamps.reader import MILLIS
 
 if TYPE_CHECKING:
     from parser.codegen import Code

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from parser.ingest import runtime, templates
-from parser.timestamps import DAYS, NUMBERS, ZONE_NAMES, months, reading_parts
+from parser.timestamps.names import DAYS, months
+from parser.timestamps.patterns import NUMBERS, reading_parts
+from parser.timestamps.zones import ZONE_NAMES
 
 if TYPE_CHECKING:
     from parser.filters.date import DateFilter

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from parser.ingest import runtime
 from parser.logstash.fieldref import FieldReferenceError, parse_reference
 from parser.logstash.sprintf import split
-from parser.timestamps import TimestampPatternError, split_pattern
+from parser.timestamps import TimestampPatternError
+from parser.timestamps.patterns import split_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,8 @@ import calendar
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from parser.timestamps import TimestampPatternError, split_pattern
+from parser.timestamps import TimestampPatternError
+from parser.timestamps.patterns import split_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -213,6 +213,19 @@ class Harvester:
         """Whether everything is read that the file has, or ever will have."""
         return self.truncated or self.closed or self.reader.at_end()
 
+    def has_room(self) -> bool:
+        """Whether it ends with bytes that its writer has made room for and is going to fill: not where it has left its place."""
+        return bool(self.reader.blank and not self.final)
+
+    def unread(self, *, once: bool) -> str:
+        """Why it is not read to its end, or, by a one-shot run, why there will be more to read; empty when all is well."""
+        if self.trouble or not (once and self.has_room()):
+            return self.trouble
+        return (
+            f"has nothing but NUL bytes from byte {self.reader.end:,} on, which its writer is going to fill: "
+            "run it again for what comes there"
+        )
+
     def settled(self) -> bool:
         """Whether everything that was read is acknowledged, and the registry has it."""
         return not self.reader.pending and self.entry.offset >= self.reader.position

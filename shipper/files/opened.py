@@ -181,14 +181,11 @@ class Opened:
 
 
 def is_read(harvester: Harvester) -> bool:
-    """Whether all that a file has is read and in a block, and nothing of it waits for another file.
-
-    Who has made room in it is going to write there, unless it has left its place.
-    """
+    """Whether all that a file has is read and in a block, and nothing of it waits for its writer or another file."""
     try:
         return (
             not harvester.reader.pending
-            and (not harvester.reader.blank or harvester.final)
+            and not harvester.has_room()
             and harvester.successor is None
             and harvester.predecessor is None
             and harvester.at_end()

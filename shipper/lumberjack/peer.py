@@ -1,4 +1,4 @@
-"""A client of the server: its socket, what has come of it, and what it was told of that."""
+"""A client of the server: what has come of it, and what it was told of that."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from shipper.lumberjack.decoder import Decoder
 from shipper.lumberjack.frames import ack
 
 if TYPE_CHECKING:
-    import socket
-
+    from shipper.lumberjack.channel import Channel
     from shipper.lumberjack.decoder import Limits
 
 
@@ -30,16 +29,14 @@ class Window:
 class Client:
     """One connection. All of it happens in the server's thread."""
 
-    def __init__(self, number: int, plain: socket.socket, address: str, limits: Limits, now: float) -> None:
+    def __init__(self, number: int, channel: Channel, address: str, limits: Limits, now: float) -> None:
         self.number = number
-        self.socket = plain
+        self.channel = channel
         self.address = address
         self.decoder = Decoder(limits)
         self.windows: deque[Window] = deque()
         self.received = self.acknowledged = self.confirmed = 0
         """``confirmed``: acknowledged before the client went away."""
-        self.out = bytearray()
-        self.shaking = False
         self.ended = False
         """The client sends no more."""
         self.queued = 0.0
@@ -48,7 +45,6 @@ class Client:
         """See ``turns``."""
         self.held = 0
         """Bytes of unfinished events as of its last turn, beyond what every client may have."""
-        self.mask = 0
         self.used = now
         """When it was last of use."""
         self.spoken = now

@@ -27,14 +27,15 @@ from shipper.delivery.ledger import Ledger
 from shipper.delivery.queue import open_queue
 from shipper.errors import InputError, SettingsError
 from shipper.inputs import pipeline_of
+from shipper.lumberjack.bounds import Bounds
 from shipper.lumberjack.decoder import Limits
-from shipper.lumberjack.server import Bounds, Chunk, Ended, Server
-from shipper.progress import InputProgress, Snapshot, add
+from shipper.lumberjack.exchange import Chunk, Ended
+from shipper.lumberjack.server import Server
+from shipper.progress import InputProgress, add
 from shipper.receiver.documents import Documents, NotAnEventError
 from shipper.receiver.identity import Identities
 from shipper.receiver.tls import server_context
 from shipper.sending import Senders
-from shipper.settings.redaction import redacted
 from shipper.state.lock import Lock
 from shipper.state.recovery import recover
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from shipper.delivery.encoder import Encoded, Encodings
     from shipper.delivery.ledger import Segment
     from shipper.delivery.sender import Deliveries
-    from shipper.lumberjack.server import Traffic
+    from shipper.lumberjack.traffic import Traffic
     from shipper.observer import Observer
     from shipper.settings import Settings
 
@@ -246,12 +247,7 @@ class Receiver:
 
     def _observe(self, observer: Observer) -> None:
         """Let those who watch from outside know where the receiver stands."""
-        snapshot = Snapshot(time.monotonic(), output=self._settings.output.kind, state=self._queue.trouble)
-        snapshot.documents = self.documents()
-        snapshot.trouble = redacted(snapshot.documents.trouble, self._settings.secrets)
-        depth = self._queue.depth()
-        snapshot.queue_bytes, snapshot.queue_limit = depth.bytes, depth.limit
-        snapshot.spool_bytes, snapshot.spool_limit = depth.disk_bytes, depth.disk_limit
+        snapshot = observer.begin(self._settings, self.documents(), self._queue.depth(), self._queue.trouble)
         own = self._settings.receive
         pipeline = PurePath(own.pipeline).name if own and own.pipeline else ""
         progress = InputProgress("receive", pipeline)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from shipper.lumberjack.server import Traffic
+    from shipper.lumberjack.traffic import Traffic
     from shipper.progress import Snapshot
 
 COUNTED = 30.0

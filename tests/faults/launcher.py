@@ -242,15 +242,15 @@ def _closed_when_idle() -> list:
 
 
 def _blind_while_waiting() -> list:
-    from shipper.agent import Agent
+    from shipper.reading import Reading
 
-    scan = Agent._scan
+    look = Reading.look
 
-    def blinking(self: Any, **named: Any) -> None:
-        if sys._getframe(1).f_code.co_name in {"run", "_work"}:
-            scan(self, **named)
+    def blinking(self: Any) -> None:
+        if sys._getframe(1).f_code.co_name == "_work":
+            look(self)
 
-    return [mock.patch.object(Agent, "_scan", blinking)]
+    return [mock.patch.object(Reading, "look", blinking)]
 
 
 def _all_well() -> list:

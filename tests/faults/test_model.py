@@ -36,6 +36,7 @@ from shipping import MULTILINE
 from writer import Log
 
 from shipper.agent import Agent
+from shipper.delivery.queue import BatchQueue
 from shipper.errors import UnavailableError
 from shipper.outputs.base import Output
 from shipper.outputs.batch import Outcomes
@@ -125,10 +126,18 @@ class Machine(RuleBasedStateMachine):
             "scan_frequency": "100ms",
         }
         data = {"inputs": [one], "host.id": "host", "output.store.bulk_max_bytes": "1KiB"}
-        with mock.patch("shipper.sending.open_output", return_value=self.sink):
+        with (
+            mock.patch("shipper.sending.open_output", return_value=self.sink),
+            mock.patch("shipper.agent.open_queue", self.in_flight),
+        ):
             self.agent = Agent(from_mapping(data, env={"SHIPPER_HOME": str(self.folder / "home")}))
+
+    def in_flight(self, settings, ledger):
+        """A queue that has room for everything, and that no sender looks at."""
         self.flying = deque()
-        self.agent._queue.put = lambda batch, timeout: (self.flying.append(batch), True)[1]
+        self.queue = BatchQueue(settings.queue_max_bytes, ledger)
+        self.queue.put = lambda batch, timeout: (self.flying.append(batch), True)[1]
+        return self.queue
 
     @rule()
     def crash(self):
@@ -143,9 +152,9 @@ class Machine(RuleBasedStateMachine):
     def step(self):
         """What the agent's loop does once."""
         self.clock += 0.3
-        self.agent._scan(once=False)
-        if not self.agent._read():
-            self.agent._flush(once=False)
+        self.agent._reading.look()
+        if not self.agent._reading.read():
+            self.agent._reading.flush()
         self.agent._tick()
 
     @precondition(lambda self: self.agent)
@@ -159,7 +168,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.agent)
     @rule()
     def hand_over(self):
-        self.agent._enqueue()
+        self.agent._publisher.enqueue()
 
     @precondition(lambda self: self.agent and self.flying)
     @rule(which=st.integers(0, 3), mode=st.sampled_from(["well", "well", "half", "answer lost", "down"]))
@@ -180,7 +189,7 @@ class Machine(RuleBasedStateMachine):
             batch = batch.select(outcomes.retry)
             outcomes = self.sink.send(batch)
         self.flying.remove(whole)
-        self.agent._ledger.settle(whole.segments)
+        self.queue.done(whole)
 
     @precondition(lambda self: self.agent)
     @rule()

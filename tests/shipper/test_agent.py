@@ -233,9 +233,9 @@ def test_an_idle_file_is_closed_only_when_the_registry_has_its_end(settings, log
     (logs / "a.log").write_text("one\n")
     with following(settings(input={"close_inactive": "100ms", "scan_frequency": "100ms"})) as agent:
         wait_for(lambda: agent.progress().documents.trouble)
-        assert len(agent._inputs[0].harvest.harvesters) == 1
+        assert len(agent._reading.inputs[0].harvest.harvesters) == 1
         down.up.set()
-        wait_for(lambda: len(agent._inputs[0].harvest.harvesters) == 0)
+        wait_for(lambda: len(agent._reading.inputs[0].harvest.harvesters) == 0)
         [entry] = agent._registry.entries()
         assert entry.offset == 4
 
@@ -332,7 +332,7 @@ def test_a_folder_where_files_come_and_go_costs_no_core(settings, logs, shipped)
     looks = 0
     with following(settings()) as agent:
         wait_for(shipped)
-        harvest = agent._inputs[0].harvest
+        harvest = agent._reading.inputs[0].harvest
         scan = harvest.scan
 
         def counted(**how):
@@ -344,7 +344,7 @@ def test_a_folder_where_files_come_and_go_costs_no_core(settings, logs, shipped)
         for n in range(200):
             (logs / "b.tmp").write_text(str(n))
             (logs / "b.tmp").unlink()
-            agent._hinted.wait(0.005)
+            threading.Event().wait(0.005)
     assert 0 < looks < 20
 
 

@@ -1,4 +1,4 @@
-"""Single rounds of an agent's reading, where two things happen at once that a running agent seldom meets together."""
+"""Single rounds of reading, where two things happen at once that a running agent seldom meets together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 
 from shipper.agent import Agent
 from shipper.files.closing import LOOKS
+from shipper.handover import plan
+from shipper.reading import Reading
 from shipper.settings import from_mapping
+from shipper.state.registry import Registry
 
 
 @pytest.fixture
@@ -20,67 +23,72 @@ def logs(tmp_path):
 
 
 @pytest.fixture
-def agent(tmp_path, logs, monkeypatch):
+def reading(tmp_path, logs, monkeypatch):
+    monkeypatch.setattr("shipper.reading.CHECK", 0.0)
     data = {
         "inputs": [{"type": "filestream", "paths": [f"{logs}/*"]}],
         "output.file.path": str(tmp_path / "out"),
     }
-    with Agent(from_mapping(data, env={"SHIPPER_HOME": str(tmp_path / "home")})) as made:
-        made.events = []
-        monkeypatch.setattr(made, "_ship", lambda each, harvester, block: made.events.append(block.data))
-        yield made
+    made = plan(from_mapping(data, env={"SHIPPER_HOME": str(tmp_path / "home")}))
+    events = []
+    registry = Registry(tmp_path / "state.db", "nowhere")
+    reading = Reading(made, registry, lambda each, harvester, block: events.append(block.data) or True, frozenset)
+    reading.events = events
+    yield reading
+    reading.close()
+    registry.close()
 
 
-def look(agent):
-    agent._inputs[0].next_scan = agent._next_tick = 0.0
-    agent._scan(once=False)
+def look(reading):
+    reading.inputs[0].next_scan = 0.0
+    reading.look()
 
 
-def read(agent):
-    while agent._read() or agent._flush(once=False):
+def read(reading):
+    while reading.read() or reading.flush():
         pass
 
 
-def waited(agent):
+def waited(reading):
     """As if nothing had been written for longer than an event waits for its end."""
-    for harvester in agent._inputs[0].harvest.harvesters:
+    for harvester in reading.inputs[0].harvest.harvesters:
         harvester.quiet_since -= 60
 
 
-def test_half_a_line_waits_for_the_copy_of_a_file_that_was_truncated(agent, logs):
+def test_half_a_line_waits_for_the_copy_of_a_file_that_was_truncated(reading, logs):
     (logs / "app.log").write_bytes(b"one\nhal")
-    look(agent)
-    read(agent)
+    look(reading)
+    read(reading)
     with (logs / "app.log").open("ab") as log:
         log.write(b"f\n")
     shutil.copyfile(logs / "app.log", logs / "app.log.1")
     os.truncate(logs / "app.log", 0)
-    waited(agent)
-    agent._inputs[0].harvest.check()  # notices the truncation; the look that finds the copy comes after it
-    read(agent)
-    look(agent)
-    read(agent)
-    waited(agent)
-    read(agent)
-    assert agent.events == [b"one\n", b"half\n"]
+    waited(reading)
+    reading.inputs[0].harvest.check()  # notices the truncation; the look that finds the copy comes after it
+    read(reading)
+    look(reading)
+    read(reading)
+    waited(reading)
+    read(reading)
+    assert reading.events == [b"one\n", b"half\n"]
 
 
-def test_half_a_line_of_a_file_that_was_truncated_without_a_copy_is_an_event(agent, logs):
+def test_half_a_line_of_a_file_that_was_truncated_without_a_copy_is_an_event(reading, logs):
     (logs / "app.log").write_bytes(b"one\nhal")
-    look(agent)
-    read(agent)
+    look(reading)
+    read(reading)
     os.truncate(logs / "app.log", 0)
     for _ in range(LOOKS):
-        assert agent.events == [b"one\n"]
-        look(agent)
-        read(agent)
-    assert agent.events == [b"one\n", b"hal"]
+        assert reading.events == [b"one\n"]
+        look(reading)
+        read(reading)
+    assert reading.events == [b"one\n", b"hal"]
 
 
-def test_a_mount_that_vanishes_under_an_open_file_ends_nothing(agent, logs, monkeypatch):
+def test_a_mount_that_vanishes_under_an_open_file_ends_nothing(reading, logs, monkeypatch):
     (logs / "app.log").write_bytes(b"one\nhal")
-    look(agent)
-    read(agent)
+    look(reading)
+    read(reading)
 
     def stale(*_):
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
@@ -88,16 +96,16 @@ def test_a_mount_that_vanishes_under_an_open_file_ends_nothing(agent, logs, monk
     with monkeypatch.context() as gone:
         gone.setattr("shipper.files.content.Plain.size", stale)
         gone.setattr("shipper.files.content.Plain.read", stale)
-        waited(agent)
-        read(agent)
-        agent._scan(once=False)
-        assert agent.progress().size == 7
-        assert agent.outstanding()
-        assert "Stale" in agent.unreadable()[f"{logs}/app.log"]
+        waited(reading)
+        read(reading)
+        reading.look()
+        assert reading.progress().size == 7
+        assert reading.outstanding()
+        assert "Stale" in reading.unreadable()[f"{logs}/app.log"]
     with (logs / "app.log").open("ab") as log:
         log.write(b"f\n")
-    read(agent)
-    assert agent.events == [b"one\n", b"half\n"]
+    read(reading)
+    assert reading.events == [b"one\n", b"half\n"]
 
 
 @pytest.mark.parametrize("framing", ["lines", "records"])
@@ -128,16 +136,16 @@ def test_before_room_at_the_end_of_a_file_a_one_shot_run_says_that_more_may_come
     assert once() == (1, {}, {})
 
 
-def test_a_record_before_room_is_taken_when_it_has_waited_long_enough(agent, logs):
+def test_a_record_before_room_is_taken_when_it_has_waited_long_enough(reading, logs):
     (logs / "app.log").write_bytes(b"one\nhal")
     os.truncate(logs / "app.log", 100_000)
-    look(agent)
-    read(agent)
-    waited(agent)
-    read(agent)
-    assert agent.events == [b"one\n"], "half a line is not"
-    assert agent.unreadable() == {}
-    assert agent.progress().size == 7
+    look(reading)
+    read(reading)
+    waited(reading)
+    read(reading)
+    assert reading.events == [b"one\n"], "half a line is not"
+    assert reading.unreadable() == {}
+    assert reading.progress().size == 7
 
 
 def test_the_last_record_of_a_quiet_file_does_not_wait_for_busy_ones(tmp_path, logs, monkeypatch):
@@ -148,18 +156,19 @@ def test_the_last_record_of_a_quiet_file_does_not_wait_for_busy_ones(tmp_path, l
     }
     rounds, events = 0, []
     with Agent(from_mapping(settings, env={"SHIPPER_HOME": str(tmp_path / "home")})) as agent:
-        read_once = agent._read
+        reading = agent._reading
+        read_once = reading.read
 
         def busy():
             nonlocal rounds
             rounds += 1
             read_once()
-            waited(agent)
+            waited(reading)
             if events or rounds == 10:
                 agent.stop()
             return True  # some other file always has more
 
-        monkeypatch.setattr(agent, "_read", busy)
-        monkeypatch.setattr(agent, "_ship", lambda each, harvester, block: events.append(block.data))
-        agent._work(once=False)
+        monkeypatch.setattr(reading, "read", busy)
+        monkeypatch.setattr(agent._publisher, "ship", lambda each, harvester, block: events.append(block.data))
+        agent.run()
     assert events == [b"one\n\ttrace\n"]

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import gzip
 import os
-import threading
 import time
 
-import orjson
 import pytest
+from following import following, wait_for
 
 from shipper import completion
 from shipper.agent import Agent
 from shipper.errors import SettingsError, UnavailableError
 from shipper.outputs.base import Output
 from shipper.settings import from_mapping
-
-
-@pytest.fixture
-def logs(tmp_path):
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs"
 
 
 @pytest.fixture
@@ -33,27 +26,9 @@ def settings(tmp_path, logs):
     return make
 
 
-@pytest.fixture
-def shipped(tmp_path):
-    def read():
-        path = tmp_path / "out/shipper.ndjson"
-        return [orjson.loads(line)["message"] for line in path.read_bytes().splitlines()] if path.exists() else []
-
-    return read
-
-
 def ship(settings, **how):
     with Agent(settings) as agent:
         return agent.run(once=True, **how)
-
-
-def wait_for(condition, seconds=20.0):
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not come about")
 
 
 def test_a_one_shot_run_deletes_what_is_delivered(settings, logs, shipped):
@@ -192,25 +167,19 @@ def test_what_is_written_between_the_last_look_and_the_end_is_shipped(settings, 
 def test_while_following_a_file_is_deleted_when_it_is_quiet_and_read_on_after_that(settings, logs, shipped):
     (logs / "a.log").write_text("one\n")
     wanted = settings(input={"on_complete_quiet": "300ms"})
-    with Agent(wanted) as agent:
-        thread = threading.Thread(target=agent.run)
-        thread.start()
-        try:
-            wait_for(lambda: shipped() == ["one"])
-            held = (logs / "a.log").open("a")  # a process that writes to it is seen
-            began = time.monotonic()
-            wait_for(lambda: time.monotonic() - began > 1.0)
-            assert os.listdir(logs) == ["a.log"]
-            held.close()
-            descriptor = os.open(logs / "a.log", os.O_RDONLY)
-            wait_for(lambda: os.listdir(logs) == [])
-            with open(f"/proc/self/fd/{descriptor}", "a", encoding="utf-8") as late:
-                late.write("two\n")
-            os.close(descriptor)
-            wait_for(lambda: shipped() == ["one", "two"])
-        finally:
-            agent.stop()
-            thread.join(30)
+    with following(wanted):
+        wait_for(lambda: shipped() == ["one"])
+        held = (logs / "a.log").open("a")  # a process that writes to it is seen
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() - began > 1.0)
+        assert os.listdir(logs) == ["a.log"]
+        held.close()
+        descriptor = os.open(logs / "a.log", os.O_RDONLY)
+        wait_for(lambda: os.listdir(logs) == [])
+        with open(f"/proc/self/fd/{descriptor}", "a", encoding="utf-8") as late:
+            late.write("two\n")
+        os.close(descriptor)
+        wait_for(lambda: shipped() == ["one", "two"])
 
 
 def test_a_console_keeps_nothing(settings):

@@ -5,22 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-import threading
-from contextlib import contextmanager
 
-import orjson
 import pytest
+from following import following, wait_for
 
 from shipper.agent import Agent
 from shipper.files.content import Archive
 from shipper.settings import from_mapping
-
-
-@pytest.fixture
-def logs(tmp_path):
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -31,26 +22,9 @@ def settings(tmp_path, logs):
 
 
 @pytest.fixture
-def shipped(tmp_path):
-    def read():
-        path = tmp_path / "out/shipper.ndjson"
-        whole = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-        return sorted(orjson.loads(line)["message"] for line in whole)
-
-    return read
-
-
-@contextmanager
-def following(settings):
-    with Agent(settings) as agent:
-        thread = threading.Thread(target=agent.run)
-        thread.start()
-        try:
-            yield agent
-        finally:
-            agent.stop()
-            thread.join(30)
-            assert not thread.is_alive()
+def shipped(shipped):
+    """In order of the text: files are read in any."""
+    return lambda: sorted(shipped())
 
 
 def once(settings):
@@ -59,17 +33,8 @@ def once(settings):
         return agent.unreadable()
 
 
-def wait_for(condition, seconds=20.0):
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        pause.wait(0.02)
-    raise AssertionError("it did not come about")
-
-
 def held(agent):
-    return agent._inputs[0].harvest._matching.held
+    return agent._reading.inputs[0].harvest._matching.held
 
 
 def numbered(name, count):

@@ -381,7 +381,7 @@ def test_a_reload_that_comes_again_and_again_harms_nothing(settings, logs, stand
             it.agent.reload()
             it.agent.reload()
             if n % 3:
-                it.agent._hinted.wait(0.01)
+                threading.Event().wait(0.01)
         wait_for(lambda: len(stands.taken.get("logs-x", ())) >= 20)
     assert messages(stands.taken["logs-x"]) == expected
 
@@ -431,12 +431,26 @@ def test_a_stop_during_the_change_of_targets_is_a_stop(settings, logs, stands, m
     assert "two" not in stands.taken
 
 
+def test_a_stop_while_the_next_target_is_opened_is_a_stop(settings, logs, stands, monkeypatch):
+    def stop(inputs):
+        agent.stop()
+        return []
+
+    monkeypatch.setattr(module, "stray", stop)
+    up(stands)
+    write(logs / "a.log", "one")
+    with Agent(settings(index="one"), loader=lambda: settings(index="two")) as agent:
+        agent.reload()
+        agent.run(patience=10)
+    assert "two" not in stands.taken or not stands.taken["two"]
+
+
 def test_what_was_staged_before_the_change_of_targets_is_not_taken_over_after_it(settings, logs, stands):
     with Agent(settings(index="one")) as agent:
         agent._reloading.staged = plan(settings({"paths": [f"{logs}/older"]}, index="one"))
         agent._switch(plan(settings({"paths": [f"{logs}/newer"]}, index="two")))
         assert agent._reloading.staged is None
-        assert agent._inputs[0].settings.paths == (f"{logs}/newer",)
+        assert agent._reading.inputs[0].settings.paths == (f"{logs}/newer",)
         assert list(stands.taken) == ["one", "two"]
 
 

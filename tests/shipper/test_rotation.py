@@ -176,7 +176,7 @@ def test_copytruncate_while_running(settings, logs, shipped, count, seen_before)
                 (logs / f"app.log.{n}").rename(logs / f"app.log.{n + 1}")
             shutil.copyfile(logs / "app.log", logs / "app.log.1")
             if seen_before:
-                wait_for(lambda: agent._inputs[0].harvest._matching.held)
+                wait_for(lambda: agent._reading.inputs[0].harvest._matching.held)
             os.truncate(logs / "app.log", 0)
         write(logs / "other.log", ["end"])
         wait_for(lambda: "end" in shipped())
@@ -190,7 +190,7 @@ def test_a_copy_that_goes_its_own_way_is_a_file_of_its_own(settings, logs, shipp
     with following(settings()) as agent:
         wait_for(lambda: len(shipped()) == 100)
         shutil.copyfile(logs / "app.log", logs / "app.log.1")
-        wait_for(lambda: agent._inputs[0].harvest._matching.held)
+        wait_for(lambda: agent._reading.inputs[0].harvest._matching.held)
         write(logs / "app.log.1", ["own"], "a")
         wait_for(lambda: len(shipped()) == 201)
     assert sorted(shipped()) == sorted([*lines, *lines, "own"])
@@ -280,8 +280,8 @@ def test_a_folder_that_vanishes_and_comes_back_is_not_read_again(settings, logs,
     with following(settings()) as agent:
         wait_for(lambda: len(shipped()) == 10)
         logs.rename(logs.with_name("elsewhere"))
-        wait_for(lambda: all(h.final for h in agent._inputs[0].harvest.harvesters))
-        for harvester in agent._inputs[0].harvest.harvesters:
+        wait_for(lambda: all(h.final for h in agent._reading.inputs[0].harvest.harvesters))
+        for harvester in agent._reading.inputs[0].harvest.harvesters:
             harvester.quiet_since -= 1000
         wait_for(lambda: agent.progress().files == 0)
         logs.with_name("elsewhere").rename(logs)
@@ -316,7 +316,7 @@ def test_a_low_limit_of_open_files_loses_nothing(settings, logs, shipped):
             write(logs / f"{n}.log", [f"more {n}"], "a")
             written.append(f"more {n}")
         wait_for(lambda: len(shipped()) >= len(written))
-        assert len(agent._inputs[0].harvest.harvesters) <= 8
+        assert len(agent._reading.inputs[0].harvest.harvesters) <= 8
     assert sorted(shipped()) == sorted(written)
 
 

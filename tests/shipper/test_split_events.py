@@ -80,12 +80,6 @@ class Run:
         return self.events
 
 
-@pytest.fixture
-def logs(tmp_path):
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs"
-
-
 def rename(logs):
     (logs / "app.log").rename(logs / "app.log.1")
     (logs / "app.log").write_text(REST + NEXT)

@@ -95,7 +95,7 @@ def clock(monkeypatch):
             def now(cls, tz=None):
                 return datetime(*moment, tzinfo=tz)
 
-        monkeypatch.setattr("parser.timestamps.datetime", Clock)
+        monkeypatch.setattr("parser.timestamps.matcher.datetime", Clock)
 
     return set_clock
 

@@ -13,7 +13,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import pytest
-import trustme
 
 NO_HANDLER = 400, {"error": "no handler found for uri", "status": 400}
 
@@ -202,11 +201,6 @@ def kibana(stand_in):
     server = Kibana()
     yield server
     server.close()
-
-
-@pytest.fixture(scope="session")
-def authority():
-    return trustme.CA()
 
 
 @pytest.fixture

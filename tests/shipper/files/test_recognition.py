@@ -4,11 +4,8 @@ import gzip
 import os
 
 import pytest
+from harvesting import open_harvest, read, settle
 
-from parser.multiline import Lines
-from shipper.files.discovery import Discovery
-from shipper.files.harvest import Harvest
-from shipper.files.options import Options
 from shipper.files.recognition import related, why_not
 from shipper.state.registry import Registry
 
@@ -89,7 +86,7 @@ class Agent:
         self.start()
 
     def start(self):
-        self.harvest = Harvest(Discovery([f"{self.logs}/app*"]), self.registry, Options(framer=Lines(), host_id="h"))
+        self.harvest = open_harvest(self.registry, f"{self.logs}/app*")
 
     def stop(self):
         self.registry.commit(self.harvest.at_rest())
@@ -100,17 +97,9 @@ class Agent:
         self.harvest.scan()
         while self.harvest.work():
             pass
-        for harvester in self.harvest.harvesters:
-            while (block := harvester.read()) is not None:
-                self.read += block.data.decode().splitlines()
+        self.read += read(self.harvest)
         if acknowledged:
-            self.acknowledge()
-
-    def acknowledge(self):
-        for harvester in self.harvest.held():
-            harvester.acknowledged = harvester.reader.position
-            harvester.checkpoint()
-        self.registry.commit([harvester.entry for harvester in self.harvest.held()])
+            settle(self.harvest, self.registry)
 
     def close_idle(self):
         for harvester in self.harvest.harvesters:

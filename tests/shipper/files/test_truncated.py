@@ -1,4 +1,4 @@
-"""Logs that are copied and truncated: the copy is read where the log was, and what is lost is told, but only that."""
+"""Logs that are truncated, copied before or not: a copy is read where the log was, and what is lost is told, but only that."""
 
 from __future__ import annotations
 
@@ -8,43 +8,102 @@ import shutil
 from contextlib import closing
 
 import pytest
+from harvesting import acknowledge, lines, numbered, open_harvest, read, restarted, settle
 
-from parser.multiline import Lines
 from shipper.files.closing import LOOKS
-from shipper.files.discovery import Discovery
-from shipper.files.harvest import Harvest
-from shipper.files.options import Options
-from shipper.state.registry import Registry
 
 LINES = [f"line {number:04}" for number in range(200)]
 TEXT = "".join(f"{line}\n" for line in LINES)
 
 
-@pytest.fixture
-def registry(tmp_path):
-    with closing(Registry(tmp_path / "state.db", "test")) as registry:
-        yield registry
+@pytest.mark.parametrize("content", ["new\n", "other first line\nand more than before\n"])
+def test_a_truncated_file_is_a_new_generation(harvest, registry, logs, content):
+    (logs / "a.log").write_text("one\ntwo\n")
+    harvest.scan()
+    [seed] = lines(harvest)
+    acknowledge(harvest, registry)
+    (logs / "a.log").write_text(content)  # the same inode
+    assert harvest.check()
+    harvest.scan()
+    again = lines(harvest)
+    assert list(again.values()) == [content.splitlines()]
+    assert seed not in again
+    while harvest.check():
+        harvest.scan()
+    harvest.close_idle()
+    assert len(harvest.harvesters) == 1
+    assert [entry.inode > 0 for entry in registry.entries()] == [False, True], "it has no place any more"
 
 
-@pytest.fixture
-def logs(tmp_path):
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs"
+def test_a_file_that_was_truncated_while_stopped_is_read_from_its_beginning(harvest, registry, logs):
+    (logs / "a.log").write_text("one\ntwo\n")
+    harvest.scan()
+    [seed] = lines(harvest)
+    acknowledge(harvest, registry)
+    (logs / "a.log").write_text("one\nxxx\nmore\n")
+    again = lines(restarted(harvest, registry, logs))
+    assert list(again.values()) == [["one", "xxx", "more"]]
+    assert seed not in again
 
 
-@pytest.fixture
-def harvest(registry, logs):
-    options = Options(framer=Lines(), host_id="h")
-    with closing(Harvest(Discovery([f"{logs}/*"]), registry, options)) as harvest:
-        yield harvest
+def test_what_was_truncated_before_its_first_checkpoint_goes_on_in_its_copy(harvest, registry, logs):
+    """It may have been delivered: the copy has to have the same ids."""
+    (logs / "a.log").write_text(numbered(50))
+    harvest.scan()
+    before = lines(harvest)
+    harvest.close()
+    (logs / "a.log.1").write_text(numbered(50))
+    os.truncate(logs / "a.log", 0)
+    with closing(restarted(harvest, registry, logs)) as again:
+        assert lines(again) == before
 
 
-def read(harvest):
-    found = []
-    for harvester in harvest.harvesters:
-        while (block := harvester.read()) is not None:
-            found += block.data.decode().splitlines()
-    return found
+def test_a_copy_that_comes_after_the_truncation_and_has_less_than_was_read_is_not_read(harvest, registry, logs):
+    (logs / "a.log").write_text(numbered(500))
+    harvest.scan()
+    lines(harvest)
+    with (logs / "a.log").open("a") as log:
+        log.write("late\n")
+    lines(harvest)
+    acknowledge(harvest, registry)
+    (logs / "a.log.1").write_text(numbered(500))
+    (logs / "a.log").write_text("new\n")
+    assert harvest.check()
+    harvest.scan()
+    assert list(lines(harvest).values()) == [["new"]]
+    while harvest.check():
+        harvest.scan()
+    harvest.close_idle()  # lets go of what was truncated
+    harvest.scan()
+    acknowledge(harvest, registry)
+    assert [entry.path for entry in registry.entries()] == [str(logs / "a.log.1"), str(logs / "a.log")]
+    (logs / "a.log.1").rename(logs / "a.log.2")
+    assert harvest.scan() or lines(harvest) == {}
+    with (logs / "a.log.2").open("a") as log:
+        log.write("more\n")
+    harvest.scan()
+    assert list(lines(harvest).values()) == [["more"]]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "".join(f"x {n}\n" for n in range(400)),
+        "line 0\n" * 400,
+        numbered(500)[:600] + "other\n" * 50,
+        numbered(500)[:1500] + "x\n" * 99,
+    ],
+)
+def test_what_only_begins_like_a_truncated_file_is_read(harvest, registry, logs, other):
+    (logs / "a.log").write_text(numbered(500))
+    harvest.scan()
+    lines(harvest)
+    acknowledge(harvest, registry)
+    (logs / "a.log.1").write_text(other)
+    (logs / "a.log").write_text("new\n")
+    assert harvest.check()
+    harvest.scan()
+    assert sorted(map(len, lines(harvest).values())) == sorted([1, len(other.splitlines())])
 
 
 def look(harvest):
@@ -133,10 +192,9 @@ def test_an_archive_that_is_not_complete_may_be_the_copy(truncated, logs, name, 
 @pytest.fixture
 def two(registry, logs):
     """One input for the log, and one for what it is rotated to."""
-    options = Options(framer=Lines(), host_id="h")
     with (
-        closing(Harvest(Discovery([f"{logs}/app.log"]), registry, options)) as log,
-        closing(Harvest(Discovery([f"{logs}/app.log.*"]), registry, options)) as rotated,
+        closing(open_harvest(registry, f"{logs}/app.log")) as log,
+        closing(open_harvest(registry, f"{logs}/app.log.*")) as rotated,
     ):
         yield log, rotated
 
@@ -156,10 +214,7 @@ def look_at(inputs):
 def read_and_acknowledged(inputs, registry):
     found = [line for harvest in inputs for line in read(harvest)]
     for harvest in inputs:
-        for harvester in harvest.held():
-            harvester.acknowledged = harvester.reader.position
-            harvester.checkpoint()
-            registry.commit([harvester.entry])
+        settle(harvest, registry)
     return found
 
 

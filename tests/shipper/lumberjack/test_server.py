@@ -12,12 +12,13 @@ import time
 import zlib
 
 import pytest
-import trustme
 
-from shipper.lumberjack import frames, server
+from shipper.lumberjack import bounds, frames, server
+from shipper.lumberjack.bounds import Bounds
 from shipper.lumberjack.decoder import Limits
+from shipper.lumberjack.exchange import Chunk, Ended
 from shipper.lumberjack.frames import AckReader
-from shipper.lumberjack.server import Bounds, Chunk, Ended, Server
+from shipper.lumberjack.server import Server
 
 
 @contextlib.contextmanager
@@ -88,7 +89,7 @@ def test_events_are_handed_over_and_acknowledged():
 def test_an_acknowledgement_that_comes_late_takes_nothing_back():
     with serving() as running, client(running, window(3)) as connection:
         number = running.take(5).connection
-        with running._condition:  # the server's thread sees both at once, as those of two senders
+        with running._exchange._condition:  # the server's thread sees both at once, as those of two senders
             running.acknowledge({number: 3})
             running.acknowledge({number: 1})
         assert acks(connection, 3) == [3]
@@ -196,7 +197,7 @@ def test_bombs_and_lengths_cost_no_memory():
         eventually(lambda: running.traffic.refused == 10)
         for _ in range(8):
             clients.enter_context(client(running, b"2W\0\0\1\0" + many))
-        eventually(lambda: running._queued >= 4 << 20)
+        eventually(lambda: running._exchange.queued >= 4 << 20)
         honest = clients.enter_context(client(running, window(1)))
         peak = resident()
         while True:  # back-pressure: what is taken makes room for the next
@@ -227,7 +228,7 @@ def test_the_client_with_the_most_unfinished_bytes_has_to_go(caplog):
 
 
 def test_slow_bytes_do_not_hold_a_connection(monkeypatch, caplog):
-    monkeypatch.setattr(server, "SLOW", 0.1)
+    monkeypatch.setattr(bounds, "SLOW", 0.1)
     monkeypatch.setattr(server, "_TICK", 0.01)
     with serving() as running, client(running, b"2W\0\0\0\1") as connection:
         with contextlib.suppress(OSError):
@@ -272,7 +273,7 @@ def test_where_all_have_something_on_their_way_a_new_client_is_turned_away(caplo
 def test_a_client_that_does_not_read_its_acknowledgements_is_closed(monkeypatch):
     monkeypatch.setattr(server, "_ACKS", 0)
     monkeypatch.setattr(server, "_TICK", 0.01)
-    monkeypatch.setattr(server.socket.socket, "send", lambda *_: (_ for _ in ()).throw(BlockingIOError))
+    monkeypatch.setattr(socket.socket, "send", lambda *_: (_ for _ in ()).throw(BlockingIOError))
     with serving() as running, client(running) as connection:
         connection.sendall(window(1))
         running.acknowledge({running.take(5).connection: 1})
@@ -304,9 +305,9 @@ def test_tiny_events_count_for_what_they_take():
     with serving(bounds=Bounds(queue_bytes=1 << 20)) as running, client(running) as connection:
         sender = threading.Thread(target=connection.sendall, args=(data,))
         sender.start()
-        eventually(lambda: running._queued >= 1 << 20)
+        eventually(lambda: running._exchange.queued >= 1 << 20)
         assert running.traffic.events < 50_000
-        while running.traffic.events < 100_000 or running._chunks:
+        while running.traffic.events < 100_000 or running._exchange._waiting:
             running.take(5)
         sender.join(5)
 
@@ -315,7 +316,7 @@ def test_a_client_that_waits_for_room_is_read_on_later():
     with serving(bounds=Bounds(queue_bytes=1000)) as running, client(running) as connection:
         sender = threading.Thread(target=connection.sendall, args=(window(20_000, text=b"x" * 500),))
         sender.start()
-        eventually(lambda: running._queued >= 1000)
+        eventually(lambda: running._exchange.queued >= 1000)
         assert running.traffic.events < 20_000
         seen = 0
         while seen < 20_000:
@@ -337,16 +338,11 @@ def test_after_stop_nobody_is_accepted_and_acknowledgements_still_go_out():
     with serving() as running, client(running, window(2)) as connection:
         chunk = running.take(5)
         running.stop()
-        eventually(lambda: running._listener.fileno() < 0)
+        eventually(lambda: running._acceptor.listener.fileno() < 0)
         with pytest.raises(OSError):  # noqa: PT011 - reset, refused or an alert: it depends on who is first
             socket.create_connection(running.address, 1)
         running.acknowledge({chunk.connection: 2})
         assert acks(connection, 2) == [2]
-
-
-@pytest.fixture(scope="module")
-def authority():
-    return trustme.CA()
 
 
 @pytest.fixture
@@ -381,7 +377,7 @@ def test_plain_text_where_tls_is_wanted(context, caplog):
 
 
 def test_a_handshake_that_does_not_come(context, monkeypatch):
-    monkeypatch.setattr(server, "HANDSHAKE", 0.05)
+    monkeypatch.setattr(bounds, "HANDSHAKE", 0.05)
     monkeypatch.setattr(server, "_TICK", 0.01)
     with serving(context=context) as running, client(running) as connection:
         assert closed(connection)

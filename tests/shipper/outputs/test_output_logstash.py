@@ -301,11 +301,6 @@ def test_a_connection_has_its_time():
 
 
 @pytest.fixture(scope="module")
-def authority():
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
 def certificates(authority, tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificates")
     authority.cert_pem.write_to_path(folder / "ca.crt")

@@ -14,7 +14,7 @@ from lumberjack_peers import Cutter
 from shipper.errors import InputError, RefusedError, SettingsError, UnavailableError
 from shipper.lumberjack import frames, server
 from shipper.lumberjack.client import Connection
-from shipper.lumberjack.server import Ended
+from shipper.lumberjack.exchange import Ended
 from shipper.outputs.base import Output
 from shipper.outputs.batch import Batch, Outcomes, Rejection
 from shipper.outputs.logstash import LogstashOutput
@@ -260,7 +260,7 @@ def test_a_connection_that_ends_while_it_is_told_of_is_not_kept(tmp_path, gate):
         teller = threading.Thread(target=receiver._tell, args=({_FIRST + 1: 5},))
         teller.start()
         assert looked.wait(5)
-        receiver._server._chunks.append(Ended(1, 0))
+        receiver._server._exchange._waiting.append(Ended(1, 0))
         receiver._turn(0.0)
         ended.set()
         teller.join()
