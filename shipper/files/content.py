@@ -96,6 +96,10 @@ class Archive(Content):
             self._trim(self._end)
         return self.state != "unknown"
 
+    def is_empty(self) -> bool:
+        """Whether it is known to be the archive of an empty file; it is unpacked for that a little."""
+        return self.verify(1) and self.state == "complete" and not self._size
+
     def read(self, count: int, offset: int) -> bytes:
         """At most ``count`` bytes of what is unpacked."""
         if offset < self._begin:

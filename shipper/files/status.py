@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 from shipper.files import recognition
 from shipper.files.birth import born
-from shipper.files.content import content_of
-from shipper.files.writers import writers
+from shipper.files.content import Archive, content_of
+from shipper.files.writers import Writers, writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from shipper.state.reading import Known
     from shipper.state.registry import Entry
 
-State = Literal["reading", "idle", "rotated", "archived", "gone", "unreadable", "not begun"]
+State = Literal["reading", "idle", "rotated", "archived", "empty", "gone", "unreadable", "not begun"]
 QUIET = 2.0
 """Seconds without a change after which a file counts as not written to, where not every process can be looked at."""
+SMALL = 4 << 10
+"""Bytes on disk up to which an archive that nobody has begun is looked into: larger ones are not of empty files."""
 Place = tuple[int, int]
 
 
@@ -52,7 +54,7 @@ class FileStatus:
     @property
     def complete(self) -> bool:
         """Whether the output has all of it."""
-        return self.state in {"idle", "rotated", "archived"} and not self.lag_bytes
+        return self.state in {"idle", "rotated", "archived", "empty"} and not self.lag_bytes
 
     @property
     def safe(self) -> bool:
@@ -81,13 +83,17 @@ def survey(
         if status.state != "gone":
             taken.add((each.output, place))
         if status.complete:
-            status.why = _why_not(each, place, path, undelivered, written.processes, complete=written.complete, now=now)
+            owed = each.entry.file in undelivered(each.output)
+            status.why = (
+                "the output has not taken it from the spool yet" if owed else _written(place, path, written, now)
+            )
         result.append(status)
     for file in found:
-        if (output, (file.device, file.inode)) not in taken:
-            age = max(0.0, now - file.modified / 1e9)
-            status = FileStatus(file.shown, output, "not begun", size=file.size, lag_bytes=file.size, lag_seconds=age)
-            status.why = "nothing of it is shipped" if file.size else "it is empty: what comes may be written to it"
+        place = (file.device, file.inode)
+        if (output, place) not in taken:
+            status = _unknown(file, output, now)
+            if status.complete and not status.why:
+                status.why = _written(place, file.path, written, now)
             result.append(status)
     return sorted(result, key=lambda status: (status.path, status.output))
 
@@ -157,22 +163,33 @@ def _known(each: Known, path: str | None, now: float) -> FileStatus:
     return status
 
 
-def _why_not(
-    each: Known,
-    place: Place,
-    path: str | None,
-    undelivered: Callable[[str], Collection[int]],
-    written: dict[Place, int],
-    *,
-    complete: bool,
-    now: float,
-) -> str:
-    """Why a file that is acknowledged to its end is not safe to delete all the same."""
-    if each.entry.file in undelivered(each.output):
-        return "the output has not taken it from the spool yet"
-    if place in written:
-        return f"process {written[place]} has it open for writing"
-    if not complete and path and now - _modified(path) < QUIET:
+def _unknown(file: Found, output: str, now: float) -> FileStatus:
+    """A file that the registry does not have: nobody has begun it, or there is nothing in it."""
+    status = FileStatus(file.shown, output, "not begun", size=file.size, lag_bytes=file.size)
+    if not file.size:
+        status.state, status.why = "empty", "it is empty: what comes may be written to it"
+    elif file.size <= SMALL and _is_packed_nothing(file.path):
+        status.state, status.lag_bytes = "empty", 0
+    else:
+        status.lag_seconds, status.why = max(0.0, now - file.modified / 1e9), "nothing of it is shipped"
+    return status
+
+
+def _is_packed_nothing(path: str) -> bool:
+    """Whether it is a complete gzip archive of an empty file."""
+    try:
+        with open(path, "rb", buffering=0) as opened:
+            content = content_of(opened.fileno(), opened.read(2))
+            return isinstance(content, Archive) and content.is_empty()
+    except OSError:
+        return False
+
+
+def _written(place: Place, path: str | None, written: Writers, now: float) -> str:
+    """Why a file that is acknowledged to its end is not safe to delete all the same: somebody may go on writing to it."""
+    if place in written.processes:
+        return f"process {written.processes[place]} has it open for writing"
+    if not written.complete and path and now - _modified(path) < QUIET:
         return "it was written just now"
     return ""
 

@@ -10,31 +10,19 @@ and the transport alone is 8 MB lighter than the package ``elasticsearch``, whic
 
 from __future__ import annotations
 
-import logging
-import ssl
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import orjson
-import urllib3
 from elastic_transport import ConnectionError as NodeConnectionError
-from elastic_transport import (
-    ConnectionTimeout,
-    HttpHeaders,
-    NodeConfig,
-    Serializer,
-    TlsError,
-    Transport,
-    TransportError,
-    Urllib3HttpNode,
-)
+from elastic_transport import ConnectionTimeout, HttpHeaders, TransportError
 from isal import igzip
 
 from shipper import __version__
 from shipper.errors import RefusedError, TooLargeError, UnavailableError, UnfitError
 from shipper.outputs.base import Output
 from shipper.outputs.batch import Outcomes, Rejection
-from shipper.outputs.tls import client_context, explain, trust_by_fingerprint
+from shipper.outputs.transport import open_transport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +32,6 @@ if TYPE_CHECKING:
 
 _FILTER = "filter_path=errors,items.*.status,items.*.error,items.*.failure_store"
 _ALL_WELL = b'{"errors":false,"items":['
-_CONNECT_SECONDS = 10.0
 _TARGET_FAULTS = frozenset(
     {
         "cluster_block_exception",  # read-only, metadata locked: 403
@@ -62,71 +49,6 @@ Taken as every other 4xx is, for a reject, they would put the whole stream among
 _SPEAKING = _TARGET_FAULTS | {"circuit_breaking_exception", "illegal_argument_exception", "status_exception"}
 """Errors whose reason is about the target, the server or the request, not about a document."""
 
-# It warns of each failed attempt with a traceback, on standard error where logging is not set up; our errors say it all.
-logging.getLogger("elastic_transport").setLevel(logging.ERROR)
-
-
-class _Bytes(Serializer):
-    """Bodies and answers as they are."""
-
-    def dumps(self, data: Any) -> bytes:
-        assert isinstance(data, bytes)
-        return data
-
-    def loads(self, data: bytes) -> bytes:
-        return data
-
-
-class _Node(Urllib3HttpNode):
-    """A node whose TLS is ours, and whose errors say which node it was and what to do."""
-
-    def __init__(self, config: NodeConfig) -> None:
-        super().__init__(config)
-        self._timeout: float = config.request_timeout or 0.0
-        self._context: ssl.SSLContext | None = config._extras.get("_context")  # noqa: SLF001 - meant for third parties
-        self._fingerprint: str | None = config._extras.get("_fingerprint")  # noqa: SLF001 - as above
-        timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, self._timeout), read=self._timeout)
-        if self._context is None:
-            self.pool = urllib3.HTTPConnectionPool(config.host, config.port, timeout=timeout, maxsize=1, block=True)
-        else:
-            if self._context.verify_mode == ssl.CERT_NONE:  # chosen in the settings: no warning for each connection
-                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-            self.pool = urllib3.HTTPSConnectionPool(
-                config.host,
-                config.port,
-                timeout=timeout,
-                maxsize=1,
-                block=True,
-                ssl_context=self._context,
-                cert_reqs=self._context.verify_mode,
-                assert_hostname=None if self._context.check_hostname else False,
-            )
-
-    def perform_request(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            if self._context is not None and self._fingerprint is not None:
-                self._trust(self._context, self._fingerprint)
-            return super().perform_request(*args, **kwargs)
-        except TransportError as error:
-            kind = next(
-                (each for each in (TlsError, ConnectionTimeout) if isinstance(error, each)), NodeConnectionError
-            )
-            connecting = any(isinstance(each, urllib3.exceptions.ConnectTimeoutError) for each in error.errors)
-            timeout = min(_CONNECT_SECONDS, self._timeout) if connecting else self._timeout
-            raise kind(
-                f"Elasticsearch at {self.base_url}: {explain(error, timeout, secure=self.scheme == 'https')}"
-            ) from error
-
-    def _trust(self, context: ssl.SSLContext, fingerprint: str) -> None:
-        try:
-            trust_by_fingerprint(context, fingerprint, self.host, self.port, min(_CONNECT_SECONDS, self._timeout))
-        except OSError as error:
-            raise NodeConnectionError(str(error), errors=(error,)) from error
-        self._fingerprint = None
-
-    def _log_request(self, *args: Any, **kwargs: Any) -> None:
-        """Not at all: the client's own decodes every body as soon as anything in the process logs."""
-
 
 class ElasticsearchOutput(Output):
     """Bulk ``create`` into a data stream or an index. A document whose id is there already counts as delivered."""
@@ -143,16 +65,7 @@ class ElasticsearchOutput(Output):
         self._headers = HttpHeaders(headers).freeze()
         self._json_headers = HttpHeaders(headers | {"content-type": "application/json"}).freeze()
         self._bulk_headers = HttpHeaders(headers | ({"content-encoding": "gzip"} if self._gzip else {})).freeze()
-        as_they_are = _Bytes()
-        self._transport = Transport(
-            _node_configs(settings),
-            node_class=_Node,
-            max_retries=0,
-            randomize_nodes_in_pool=False,
-            serializers=dict.fromkeys(
-                ("application/json", "application/x-ndjson", "application/*", "text/*", "image/*"), as_they_are
-            ),
-        )
+        self._transport = open_transport(settings)
         self._nodes = len(settings.hosts)
 
     def check(self) -> None:
@@ -299,30 +212,6 @@ def _headers(settings: ElasticsearchOutputSettings) -> dict[str, str]:
         pair = f"{settings.username}:{settings.password.get_secret_value()}"
         headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     return headers
-
-
-def _node_configs(settings: ElasticsearchOutputSettings) -> list[NodeConfig]:
-    context = client_context(settings.ssl) if any(host.startswith("https:") for host in settings.hosts) else None
-    configs = []
-    for host in settings.hosts:
-        parts = urlsplit(host)
-        secure = parts.scheme == "https"
-        verified = secure and settings.ssl.verification_mode != "none"
-        configs.append(
-            NodeConfig(
-                parts.scheme,
-                parts.hostname or "",
-                parts.port or 9200,
-                parts.path,
-                request_timeout=settings.timeout,
-                connections_per_node=1,
-                _extras={
-                    "_context": context if secure else None,
-                    "_fingerprint": settings.ssl.ca_trusted_fingerprint if verified else None,
-                },
-            )
-        )
-    return configs
 
 
 def _parsed(answer: bytes) -> dict[str, Any]:

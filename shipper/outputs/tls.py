@@ -102,7 +102,7 @@ def explain(error: BaseException, timeout: float, *, secure: bool, hints: Hints 
 
     ``timeout`` is the one that was in force, in seconds; ``secure``: whether TLS was spoken; ``hints``: how to change that.
     """
-    from http.client import HTTPException  # noqa: PLC0415 - only when something is wrong
+    from http.client import HTTPException, IncompleteRead  # noqa: PLC0415 - only when something is wrong
 
     hint = "it may want a client certificate, see ssl.certificate" if secure else f"if it wants TLS, {hints.secure}"
     closed = f"the server closed the connection before an answer came; {hint}"
@@ -111,6 +111,8 @@ def explain(error: BaseException, timeout: float, *, secure: bool, hints: Hints 
             return closed
         if isinstance(cause, ssl.SSLError):
             return _explain_tls(cause, hints)
+        if isinstance(cause, IncompleteRead):
+            return "the server closed the connection in the middle of its answer"
         if isinstance(cause, HTTPException) and not isinstance(cause, ConnectionError):
             return "what answers there does not speak HTTP: check the address and the port"
         if isinstance(cause, socket.gaierror):

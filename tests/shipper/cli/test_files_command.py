@@ -92,6 +92,23 @@ def test_files_that_nobody_has_begun_are_listed(ask):
     assert (code, found["a.log"]["state"], found["a.log"]["lag_bytes"]) == (1, "not begun", 8)
 
 
+def test_there_is_nothing_to_wait_for_in_an_empty_file(ship, ask, logs):
+    ship()
+    (logs / "b.log").touch()
+    (logs / "c.log").write_bytes(gzip.compress(b""))
+    (logs / "d.log").write_bytes(gzip.compress(b"")[:-1])
+    code, found = ask()
+    assert {name: (each["state"], each["complete"], each["safe"]) for name, each in found.items()} == {
+        "a.log": ("idle", True, True),
+        "b.log": ("empty", True, False),
+        "c.log": ("empty", True, True),
+        "d.log": ("not begun", False, False),
+    }
+    assert (code, found["b.log"]["why"]) == (1, "it is empty: what comes may be written to it")
+    (logs / "d.log").unlink()
+    assert ask()[0] == 0
+
+
 def test_a_file_under_another_name_is_still_known(ship, ask, logs):
     ship()
     (logs / "a.log").rename(logs / "a.log.1")

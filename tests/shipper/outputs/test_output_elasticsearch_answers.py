@@ -1,0 +1,56 @@
+"""Answers that are larger than those of any Elasticsearch."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+
+import pytest
+from bulk_server import BATCH
+
+from shipper.errors import UnavailableError
+from shipper.outputs import transport
+
+WELL = b'{"errors":false,"items":[%b]}' % b",".join([b'{"create":{"status":201}}'] * BATCH.count)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [(b" " * 100_000, {}), (gzip.compress(b" " * 100_000), {"content-encoding": "gzip"})],
+    ids=["large", "bomb"],
+)
+def test_it_is_not_read_to_its_end_and_the_batch_is_sent_again(server, connect, monkeypatch, body, headers):
+    monkeypatch.setattr(transport, "ANSWER_LIMIT", 50_000)
+    server.answers((200, body, headers), (200, WELL))
+    output = connect(server)
+    with pytest.raises(
+        UnavailableError, match=r"the answer is larger than \d+ MiB: what is in front of Elasticsearch\?"
+    ):
+        output.send(BATCH)
+    assert not output.send(BATCH).retry
+
+
+def test_one_as_large_as_the_bound_is_read(server, connect, monkeypatch):
+    server.answers((200, WELL))
+    output = connect(server)
+    monkeypatch.setattr(transport, "ANSWER_LIMIT", len(WELL))
+    assert not output.send(BATCH).retry
+    monkeypatch.setattr(transport, "ANSWER_LIMIT", len(WELL) - 1)
+    with pytest.raises(UnavailableError):
+        output.send(BATCH)
+
+
+def test_a_length_that_no_memory_has(connect):
+    def answer():
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999\r\n\r\n{")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(UnavailableError, match="the server closed the connection in the middle of its answer"):
+            connect(f"http://127.0.0.1:{listening.getsockname()[1]}").send(BATCH)
+        thread.join()
