@@ -127,10 +127,13 @@ class Closing:
 
         Who has a file open that was renamed or deleted may go on writing to it, now and then.
         """
-        if harvester.truncated or harvester.removed_since is None:
-            return harvester.truncated
+        content = harvester.reader.content
+        if harvester.truncated or (isinstance(content, Archive) and content.state == "complete"):
+            return True  # what is appended to an archive wakes it
+        if harvester.removed_since is None:
+            return False
         limit = self._opened.options.close_removed
-        return (0 < limit < idle) or (idle > GONE_AFTER and not is_written(harvester.reader.content.descriptor))
+        return (0 < limit < idle) or (idle > GONE_AFTER and not is_written(content.descriptor))
 
     def _overdue(self, harvester: Harvester, now: float, shipped: float) -> bool:
         """Whether a deleted file could not be read for too long. Where no more files can be open, that it is read counts no more."""

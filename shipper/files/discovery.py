@@ -48,8 +48,9 @@ _KINDS = (
 class Discovery:
     """Expands an input's globs; ``**`` goes into folders.
 
-    As in a shell, a name that begins with a dot is taken only by a pattern with that dot: such names are what rsync and
-    editors write to before they rename it, and would be shipped twice.
+    As in a shell, a name that begins with a dot is taken only by a pattern with that dot, and one that ends with a tilde by
+    one with that tilde: such names are what rsync and editors write to before they rename it, or keep a copy under, and
+    would be shipped twice.
 
     A pattern without wildcards names one file, which may appear later. Symbolic links are followed, and a file that is
     reached by several names is found once, under the first of them in order.
@@ -118,12 +119,13 @@ class Discovery:
                 places = {below for place in places for below in self._below(place, set(), files=last)}
             elif glob.has_magic(part):
                 match = re.compile(fnmatch.translate(part)).match
-                hidden = part.startswith(".")
+                hidden, kept = part.startswith("."), not last or part.endswith("~")
                 places = {
                     os.path.join(place, name)
                     for place in places
                     for name, is_folder in self._look(place)
-                    if (last or is_folder) and (hidden or not name.startswith(".")) and match(name)
+                    if (last or is_folder) and match(name)
+                    if (hidden or not name.startswith(".")) and (kept or not name.endswith("~"))
                 }
             else:
                 places = {os.path.join(place, part) for place in places}
@@ -146,7 +148,7 @@ class Discovery:
                 continue
             if is_folder:
                 yield from self._below(os.path.join(folder, name), seen, files=files)
-            elif files:
+            elif files and not name.endswith("~"):
                 yield os.path.join(folder, name)
 
     def _look(self, folder: str) -> list[tuple[str, bool]]:

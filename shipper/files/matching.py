@@ -14,8 +14,10 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.files import recognition
+from shipper.files.closing import GONE_AFTER
 from shipper.files.harvester import fingerprint
 from shipper.files.identity import Fingerprint, digest, tail_of
+from shipper.files.writers import is_written
 from shipper.state.registry import Copy
 
 if TYPE_CHECKING:
@@ -165,8 +167,9 @@ class Matching:
                 elif copy is None and not certain:
                     held = Held(entry.file, (file.size, file.modified), time.monotonic() + HELD)
         self._suspects.pop(node, None)
-        if own is not None and (other := self._opened.having(own)) is not None and not other.closed:
-            held = Held(own.file, (file.size, file.modified))  # what is open is read first
+        if own is not None and (other := self._opened.having(own)) is not None and not _is_left(other, candidate):
+            # What is open is read first; each look asks anew whether it has been.
+            held = Held(own.file, (file.size, file.modified), time.monotonic())
             own = None
         if own is None and held is not None:
             self.held[node] = held
@@ -206,6 +209,21 @@ class Matching:
         if key not in self._adrift:
             self._adrift[key] = [e for e in entries if (e.device, e.inode) not in self._present]
         return self._adrift[key]
+
+
+def _is_left(other: Harvester, candidate: Candidate) -> bool:
+    """Whether nothing more is to come in a harvester's own file, so that it goes on in another that has the same content.
+
+    Not so while somebody may write to it, who was not told that it was moved away; where that cannot be told: until only the
+    other has grown.
+    """
+    content, copy = other.reader.content, candidate.content
+    if other.closed:
+        return True
+    if copy.packed or content.packed or not (other.at_end() and other.holds(copy)):
+        return False
+    grown = copy.size() > other.reader.end and time.monotonic() - other.quiet_since > GONE_AFTER
+    return grown or not is_written(content.descriptor)
 
 
 def _is_in(other: Harvester, candidate: Candidate) -> bool | None:

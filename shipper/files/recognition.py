@@ -43,6 +43,18 @@ ENOUGH = 32
 """Bytes that are no UTF-16 when all of them are ASCII, and none is NUL."""
 NOT_TEXT = 0.3
 """The share of control characters from which on a file's beginning is no text."""
+_PACKED = {
+    re.compile(magic): kind
+    for magic, kind in (
+        (rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "bzip2"),
+        (rb"\xfd7zXZ\0", "xz"),
+        (rb"\x28\xb5\x2f\xfd", "zstd"),
+        (rb"\x04\x22\x4d\x18", "lz4"),
+        (rb"PK\x03\x04", "zip"),
+        (rb"7z\xbc\xaf\x27\x1c", "7-Zip"),
+    )
+}
+"""How files begin that are packed, by their formats' specifications."""
 _CONTROL = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _NUMBERS = re.compile(r"[-._]+")
 _COUNTED = re.compile(r"[\dTZ:]*\d[\dTZ:]*")
@@ -202,6 +214,8 @@ def _is_archive(path: str) -> bool:
 
 def why_not(head: bytes, encoding: str = "utf-8") -> str | None:
     """Why content that begins like this is no log in that encoding, or ``None``. NULs at its very beginning are a hole."""
+    if kind := next((kind for magic, kind in _PACKED.items() if magic.match(head)), None):
+        return f"is packed with {kind}, which is not read: pack with gzip, or leave it out by exclude_files"
     charset = charset_of(encoding, head)
     if charset is None:
         return "has no byte order mark, which utf-16 needs: set encoding: utf-16le (or utf-16be) for it"

@@ -78,7 +78,7 @@ class InputSettings(Model):
     paths: Annotated[tuple[Glob, ...], BeforeValidator(items), Unit("list of globs")] = Field(
         min_length=1,
         description="The files to read; `*`, `?`, `[a-z]` and `**` as in a shell: "
-        "names that begin with a dot are taken by patterns that have it too, such as `.*.log`.",
+        "names that begin with a dot, or end with `~`, are taken by patterns that have it too, such as `.*.log`.",
     )
     exclude_files: Annotated[
         tuple[Regex, ...],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import time
 from contextlib import closing
 from unittest import mock
 
 import pytest
-from harvesting import acknowledge, lines, numbered, open_harvest, quiet
+from harvesting import acknowledge, lines, numbered, open_harvest, quiet, unpacked
 
 from shipper.files.closing import GONE_AFTER
 from shipper.files.forgetting import DETACHED
@@ -72,6 +73,23 @@ def test_a_file_is_not_closed_before_it_is_read_to_its_end(harvest, registry, lo
     harvest.harvesters[0].quiet_since -= 1000
     harvest.close_idle()
     assert list(lines(harvest).values()) == [["two"]]
+
+
+def test_an_archive_is_closed_when_all_of_it_is_acknowledged(harvest, registry, logs):
+    (logs / "a.log.1.gz").write_bytes(gzip.compress(b"one\n"))
+    harvest.scan()
+    assert list(unpacked(harvest).values()) == [["one"]]
+    harvest.close_idle()
+    assert harvest.harvesters
+    acknowledge(harvest, registry)
+    harvest.close_idle()
+    assert harvest.harvesters == []
+    [entry] = registry.entries()
+    assert entry.size == (logs / "a.log.1.gz").stat().st_size, "known to be read to its end"
+    with (logs / "a.log.1.gz").open("ab") as archive:
+        archive.write(gzip.compress(b"two\n"))
+    harvest.scan()
+    assert list(unpacked(harvest).values()) == [["two"]]
 
 
 def test_a_file_that_is_gone_is_read_to_its_end_then_closed_and_some_day_forgotten(harvest, registry, logs):

@@ -116,6 +116,17 @@ def test_a_hidden_name_is_taken_where_the_pattern_names_its_dot(hidden, pattern,
     assert unreadable == []
 
 
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [("*.log*", ["a.log", "a.log.1"]), ("**", ["a.log", "a.log.1"]), ("*~", ["a.log~"]), ("a.log~", ["a.log~"])],
+)
+def test_what_editors_keep_is_taken_where_the_pattern_names_its_tilde(tmp_path, pattern, expected):
+    for name in ("a.log", "a.log.1", "a.log~"):
+        (tmp_path / name).write_text(name)
+    found, _ = Discovery([f"{tmp_path}/{pattern}"]).scan()
+    assert [os.path.basename(file.path) for file in found] == expected
+
+
 @pytest.mark.parametrize("name", ["shut/*.log", "shut/a.log", "shut/in/a.log", "shut/in/*.log", "**/*.log"])
 def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path, monkeypatch, name):
     (tmp_path / "shut/in").mkdir(parents=True)

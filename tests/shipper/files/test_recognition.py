@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 
 import pytest
@@ -60,6 +62,16 @@ def test_other_names(known, name):
 )
 def test_a_few_nuls_make_no_binary_file(head, binary):
     assert bool(why_not(head)) == binary
+
+
+@pytest.mark.parametrize(
+    ("pack", "kind"),
+    [(bz2.compress, "bzip2"), (lzma.compress, "xz"), (lambda data: b"\x28\xb5\x2f\xfd\4\0" + data, "zstd")],
+)
+@pytest.mark.parametrize("data", [b"", b"a line\n"])
+def test_what_is_packed_otherwise_is_not_read(pack, kind, data):
+    assert f"is packed with {kind}" in why_not(pack(data))
+    assert why_not(b"BZh is short for something\n") is None
 
 
 # --- a file that was packed, told by what it holds ---------------------------------------------------------------------
