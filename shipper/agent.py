@@ -10,6 +10,7 @@ output. Matching has to stay in the main thread: only there can a pattern that r
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from shipper.observer import Observer
     from shipper.progress import Progress
     from shipper.settings import Settings
+
+log = logging.getLogger(__name__)
 
 HANDOVER = 5.0
 """Seconds without progress after which a reload waits no longer for an output that is to be replaced."""
@@ -96,11 +99,24 @@ class Agent:
             self._registry = Registry(settings.path_data / "state.db", target(settings))
             parts.callback(self._registry.close)
             self._publisher = Publisher(self._queue, ledger, settings.batch_max_bytes, self._wait_for_room)
-            self._reading = Reading(made, self._registry, self._ship, self._queue.undelivered)
+            self._make_good()
+            self._reading = Reading(made, self._registry, self._ship, self._queue)
             parts.callback(self._reading.close)
             self._senders = Senders(settings, self._queue)
             parts.callback(self._close_senders)
             self._parts = parts.pop_all()
+
+    def _make_good(self) -> None:
+        """What the spool has lost is read again from where the output has it: ids keep what was not lost from doubling."""
+        if not self._queue.damaged:
+            return
+        for entry in self._registry.rewind():
+            log.warning(
+                "%s is read again from byte %d, as far as it is there: its queue on disk is damaged",
+                entry.path,
+                entry.offset,
+            )
+        self._queue.mended()
 
     def _close_senders(self) -> None:
         self._queue.close()
@@ -169,8 +185,10 @@ class Agent:
                 self._reading.start(once=once)
                 self._senders.start()
                 complete = self._work()
+                if self._queue.damaged and not self._ended and self._reloading.successor is None:
+                    self._reloading.successor = plan(self._settings)
                 if self._reloading.successor is None or self._ended:
-                    return complete
+                    return complete and not self._queue.damaged
                 self._switch(self._reloading.successor)
 
     @property
@@ -258,6 +276,8 @@ class Agent:
         if now >= self._next_checkpoint:
             self._next_checkpoint = now + CHECKPOINT
             self._checkpoint()
+        if self._queue.damaged and not self._stopping:
+            self._reloading.successor = plan(self._settings)  # which makes good for it
         if self._reloading.asked and not self._stopping:
             self._take_over()
         if self._watch:
@@ -312,5 +332,5 @@ class Agent:
         adopt(taken, self._reading.inputs, self._settings, self._registry)
         if self._reloading.refused:
             self._reloading.tell(self._settings)
-        else:
+        elif successor.settings is not before:
             self._reloading.taken_over(successor.settings)

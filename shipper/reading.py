@@ -16,6 +16,7 @@ from shipper.progress import Progress, add
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from shipper.delivery.queue import Queue
     from shipper.files.harvester import Harvester
     from shipper.files.reader import Block
     from shipper.files.watch import Watch
@@ -45,14 +46,15 @@ class Reading:
       unsaved until it can; nothing is deleted until then.
     """
 
-    def __init__(self, made: Plan, registry: Registry, ship: Ship, undelivered: Callable[[], frozenset[int]]) -> None:
-        """``ship`` takes a block; whether to read on. ``undelivered``: as of ``Queue``."""
+    def __init__(self, made: Plan, registry: Registry, ship: Ship, queue: Queue) -> None:
+        """``ship`` takes a block; whether to read on. ``queue``: who else knows what is not delivered."""
         self.inputs = [Input(made.settings, own, pipeline, registry) for own, pipeline in made.inputs]
-        self.trouble = ""
-        """Why the registry cannot be written; empty when all is well."""
         self._registry = registry
+        self._trouble = ""
+        """Why the last checkpoint could not be written; empty when it was."""
+        self._told = ""
         self._ship = ship
-        self._undelivered = undelivered
+        self._queue = queue
         self._once = False
         self._unsaved: dict[int, Entry] = {}
         self._hinted = threading.Event()
@@ -112,6 +114,11 @@ class Reading:
         left = {harvester.path: harvester.size() - harvester.entry.offset for harvester in files}
         return {path: size for path, size in left.items() if size > 0}
 
+    @property
+    def trouble(self) -> str:
+        """Why the registry does not keep what it is told; empty when all is well."""
+        return self._registry.displaced() or self._trouble or self._registry.trouble()
+
     # --- looking -------------------------------------------------------------------------------------------------
 
     def wait(self) -> None:
@@ -155,12 +162,15 @@ class Reading:
         """``on_complete: delete``, where it is due."""
         inputs = [each for each in self.inputs if each.settings.on_complete == "delete" and not each.removed]
         now = time.monotonic()
-        if not inputs or (not self._once and now < self._next_delete) or self.trouble:
+        if not inputs or (not self._once and now < self._next_delete):
+            return
+        # What was rejected is nowhere else, where no later start finds the registry: its files are read again then.
+        if self._trouble or self._registry.displaced():
             return
         from shipper.completion import delete_complete  # noqa: PLC0415 - only where it is wanted
 
         self._next_delete = now + min(DELETE, *(each.settings.on_complete_quiet for each in inputs))
-        owed = self._undelivered() | self._unsaved.keys()
+        owed = self._queue.undelivered() | self._registry.owed | self._unsaved.keys()
         for each in inputs:
             delete_complete(each, self._registry, owed, once=self._once)
 
@@ -235,22 +245,35 @@ class Reading:
                     harvester.acknowledged = offset
                     if harvester.checkpoint():
                         self._unsaved[file] = harvester.entry
-        if not self._unsaved:
-            return
+        self._trouble = ""
         try:
-            self._registry.commit(self._unsaved.values())
+            if self._unsaved or self._registry.owed:
+                self._commit()
         except StateError as error:
-            # Not durable, so not done: they are committed with the next checkpoint.
-            if self.trouble != str(error):
-                self.trouble = str(error)
-                log.warning("%s; trying again", error)
+            self._trouble = str(error)  # not durable, so not done: they are committed with the next checkpoint
         else:
             self._unsaved.clear()
-            self.trouble = ""
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say in the log, once, what is wrong with the registry."""
+        told, self._told = self._told, self.trouble
+        if self._told in {"", told}:
+            return
+        if self._registry.displaced():
+            log.error("%s. Until then nothing is deleted that is complete; the rest is shipped as ever", self._told)
+        else:
+            log.warning("%s; trying again", self._told)
 
     def finish(self) -> None:
         """What is still unsaved, and which files are read to their ends: what fails now is a ``StateError``."""
         for each in self.inputs:
             self._unsaved.update({entry.file: entry for entry in each.harvest.at_rest()})
+        self._commit()
+
+    def _commit(self) -> None:
+        self._registry.spooled = self._queue.secure()
         if self._unsaved:
             self._registry.commit(self._unsaved.values())
+        if self._registry.owed and not self._registry.spooled and not self._queue.damaged:
+            self._registry.delivered()

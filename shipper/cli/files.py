@@ -38,7 +38,7 @@ def files(patterns: tuple[str, ...], *, config: Path | None, safe: bool, everyth
     """
     shown = _survey(config, [os.path.abspath(pattern) for pattern in patterns])  # noqa: PTH100 - a pattern
     if not everything:
-        shown = [status for status in shown if status.state != "gone" or status.lag_bytes]
+        shown = [status for status in shown if status.state != "gone" or not _is_done(status)]
     if safe:
         for status in shown:
             if status.safe:
@@ -101,7 +101,7 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 def _is_done(status: FileStatus) -> bool:
-    return status.state == "gone" and not status.lag_bytes
+    return status.state == "gone" and not status.lag_bytes and not status.spooled
 
 
 def _document(status: FileStatus) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Queue(ABC):
 
     trouble: str = ""
     """Why nothing can be put on disk at the moment."""
+    damaged: bool = False
+    """Whether documents that were settled by the disk are gone from it, or nobody knows."""
 
     @abstractmethod
     def put(self, batch: Batch, timeout: float) -> bool:
@@ -72,6 +74,14 @@ class Queue(ABC):
     def undelivered(self) -> frozenset[int]:
         """The files of the registry of which documents are settled that the output has not taken yet."""
         return frozenset()
+
+    def secure(self) -> bool:
+        """Before anybody relies on what is settled: whether there is any that only the disk has. Raises ``StateError``."""
+        return False
+
+    def mended(self) -> None:
+        """What was ``damaged`` is made good for. Raises ``StateError``."""
+        self.damaged = False
 
     def release(self) -> None:
         """Let go of what is open; after the senders have ended."""
@@ -153,7 +163,9 @@ def open_queue(settings: Settings, ledger: Ledger, *, linger: float = LINGER) ->
     size = disk.max_size if disk is not None and disk.enabled else 0
     path = spools.choose(settings.path_data, settings.spool_path, target(settings))
     if not size and not spools.has_documents(path, target(settings)):
-        return BatchQueue(settings.queue_max_bytes, ledger)
+        queue = BatchQueue(settings.queue_max_bytes, ledger)
+        queue.damaged = not spools.is_done(path, target(settings))
+        return queue
     from shipper.delivery.spooled import SpooledQueue  # noqa: PLC0415 - only where it is used
     from shipper.state.spool import Spool  # noqa: PLC0415 - as above
 

@@ -54,6 +54,7 @@ class SpooledQueue(Queue):
         """``max_bytes`` bounds what waits in memory; small records are sent together, up to ``batch_bytes``."""
         self._spool = spool
         self._ledger = ledger
+        self.damaged = spool.damaged
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._linger = linger
@@ -146,6 +147,25 @@ class SpooledQueue(Queue):
         with self._condition:
             return self._spool.files()
 
+    def secure(self) -> bool:
+        """As ``Queue``."""
+        with self._condition:
+            self.damaged = self._spool.damaged
+            try:
+                self._spool.note()
+            except OSError as error:
+                raise explain(error, self._spool.path) from error
+            return bool(self._spool.left)
+
+    def mended(self) -> None:
+        """As ``Queue``."""
+        with self._condition:
+            try:
+                self._spool.mended()
+            except OSError as error:
+                raise explain(error, self._spool.path) from error
+            self.damaged = False
+
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def _from_disk(self) -> _Entry | None:
@@ -167,6 +187,7 @@ class SpooledQueue(Queue):
                 places.append(place)
                 bodies.append(body)
                 size += len(body)
+        self.damaged = self._spool.damaged
         if not places:
             return None
         count = sum(place.record.documents for place in places)

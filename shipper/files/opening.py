@@ -75,7 +75,8 @@ class Opening:
 
     def begin(self) -> None:
         """Begin those that are not known."""
-        strangers = sorted(self._strangers, key=lambda file: (file.modified, file.path))
+        by_age = sorted(self._strangers, key=lambda file: (file.modified, file.path))
+        strangers = recognition.originals_first(by_age)
         self._waiting.sort(key=lambda file: (file.modified, file.path))
         for at in range(0, len(strangers), CHUNK):
             if self._full:

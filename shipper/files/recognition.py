@@ -195,6 +195,36 @@ def related(known: str, name: str) -> bool:
     return os.path.basename(known) != os.path.basename(name) and _family(known) == _family(name)
 
 
+def originals_first(files: list[Found]) -> list[Found]:
+    """The files, each behind the one of which it is a copy: that may be the younger one, where the copy has kept its time.
+
+    So it is known that what the copy has is read in the original (``is_copy``).
+    """
+    families: dict[tuple[str, ...], list[int]] = {}
+    for at, file in enumerate(files):
+        families.setdefault((os.path.dirname(file.path), *_family(file.path)), []).append(at)
+    before: dict[int, int] = {}
+    for places in families.values():
+        own = min(places, key=lambda at: _rotations(files[at].path))
+        older = (at for at in places if at < own and _is_beginning(files[at], files[own]))
+        if (first := next(older, None)) is not None:
+            before[own] = first
+    order = sorted(range(len(files)), key=lambda at: (before.get(at, at), at not in before))
+    return [files[at] for at in order]
+
+
+def _is_beginning(copy: Found, original: Found) -> bool:
+    """Whether a file with a rotated name of another's is its beginning, by their first and last bytes."""
+    if copy.size > original.size or not _is_rotated(original.path, copy.path):
+        return False
+    try:
+        with open(copy.path, "rb", buffering=0) as one, open(original.path, "rb", buffering=0) as other:
+            places = [(min(PREFIX, copy.size), 0), (min(TAIL, copy.size), max(0, copy.size - TAIL))]
+            return all(os.pread(one.fileno(), *place) == os.pread(other.fileno(), *place) for place in places)
+    except OSError:
+        return False
+
+
 def _is_rotated(known: str, name: str) -> bool:
     """Whether a name is a rotated one of the other, not the other way round: a new log may begin as the one before did."""
     return related(known, name) and _rotations(name) > _rotations(known)

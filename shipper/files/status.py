@@ -48,13 +48,15 @@ class FileStatus:
     lag_bytes: int = 0
     lag_seconds: float = 0.0
     """The age of the oldest byte that is not acknowledged: as the agent noted it, else that of the last change."""
+    spooled: bool = False
+    """Whether some of it is acknowledged by the spool only."""
     why: str = ""
     """Why it is not safe to delete; empty where it is."""
 
     @property
     def complete(self) -> bool:
         """Whether the output has all of it."""
-        return self.state in {"idle", "rotated", "archived", "empty"} and not self.lag_bytes
+        return self.state in {"idle", "rotated", "archived", "empty"} and not self.lag_bytes and not self.spooled
 
     @property
     def safe(self) -> bool:
@@ -82,11 +84,11 @@ def survey(
         status = _known(each, path, now)
         if status.state != "gone":
             taken.add((each.output, place))
-        if status.complete:
-            owed = each.entry.file in undelivered(each.output)
-            status.why = (
-                "the output has not taken it from the spool yet" if owed else _written(place, path, written, now)
-            )
+        status.spooled = each.owed or each.entry.file in undelivered(each.output)
+        if status.spooled:
+            status.why = status.why or "the output has not taken it from the spool yet"
+        elif status.complete:
+            status.why = _written(place, path, written, now)
         result.append(status)
     for file in found:
         place = (file.device, file.inode)

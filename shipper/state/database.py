@@ -1,6 +1,6 @@
 """The agent's own database: one SQLite file, WAL, ``synchronous=FULL``. A commit that returned is on the disk.
 
-Tables: ``files``, ``copies``, ``cuts``, ``joins``, ``salts`` and ``lags`` (``registry.py``), ``rejects`` (``rejects.py``). A database
+Tables: ``files``, ``copies``, ``cuts``, ``joins``, ``salts``, ``owed`` and ``lags`` (``registry.py``), ``rejects`` (``rejects.py``). A database
 of an older version is brought to the current one when it is opened, in one transaction: what it knows is kept.
 """
 
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shipper import faults
 from shipper.errors import StateError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-VERSION = 4
+VERSION = 5
 
 _SCHEMA = """
 CREATE TABLE files (
@@ -65,6 +66,14 @@ CREATE TABLE lags (                   -- files with bytes that are not acknowled
     since         INTEGER NOT NULL,   -- how long the oldest of them has been there, in seconds since 1970
     read          INTEGER NOT NULL,   -- the offset up to which it was read
     size          INTEGER NOT NULL
+) STRICT;
+CREATE TABLE owed (                   -- files whose offset the spool has acknowledged: what the output had of them before
+    file          INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
+    prefix_length INTEGER NOT NULL,   -- the fingerprint as of that
+    prefix        BLOB NOT NULL,
+    offset        INTEGER NOT NULL,
+    tail          BLOB NOT NULL,
+    seal          INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE copies (                 -- files that hold the beginning of another's content, which is read there
     device        INTEGER NOT NULL,
@@ -135,11 +144,82 @@ ALTER TABLE joins ADD COLUMN seal INTEGER;
 ALTER TABLE cuts ADD COLUMN seal INTEGER;
 ALTER TABLE salts ADD COLUMN seal INTEGER;
 """,
+    4: """
+CREATE TABLE owed (
+    file          INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
+    prefix_length INTEGER NOT NULL,
+    prefix        BLOB NOT NULL,
+    offset        INTEGER NOT NULL,
+    tail          BLOB NOT NULL,
+    seal          INTEGER NOT NULL
+) STRICT;
+""",
 }
 """From the version to the one after it."""
 
+HELD = 30.0
+"""Seconds for which a failed write counts: on a full disk one that needs no more room works, between others that do not."""
+_PARTS = ("", "-wal")
+"""Behind the database's name: where what is committed is."""
 
-def connect(path: Path) -> sqlite3.Connection:
+
+class Connection(sqlite3.Connection):
+    """Knows whether what is written to the database is kept. ``Transaction`` tells it of what failed."""
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, **options)
+        self._path = path
+        self._trouble = ""
+        self._failed = 0.0
+        self._places: dict[Path, tuple[int, int]] = {}
+
+    def settle(self) -> None:
+        """It is open: these are its files."""
+        for part in _PARTS:
+            path = self._path.with_name(self._path.name + part)
+            with contextlib.suppress(OSError):  # a file system on which SQLite cannot have a log, for one
+                status = path.stat()
+                self._places[path] = (status.st_dev, status.st_ino)
+
+    def failed(self, trouble: str) -> None:
+        """A write has failed, and why."""
+        self._trouble, self._failed = trouble, time.monotonic()
+
+    def trouble(self) -> str:
+        """Why the database cannot be written; empty when none of the last writes has failed.
+
+        Nobody may have anything to write any more: so that it has an end then too, something is written to find out.
+        """
+        if self._trouble and time.monotonic() - self._failed >= HELD and not self.in_transaction:
+            try:
+                self.execute(f"PRAGMA user_version={VERSION}")  # as it is: one page
+            except sqlite3.Error as error:
+                self.failed(f"{self._path}: {explain(error)}")
+            else:
+                self._trouble = ""
+        return self._trouble
+
+    def displaced(self) -> str:
+        """What has happened where its names lead to other files now, or to none; empty while all is well."""
+        if all(_is_at(path, place) for path, place in self._places.items()):
+            return ""
+        return (
+            f"{self._path}, or its write-ahead log, was deleted, moved or replaced while it was in use: what is written"
+            " to it is not found at the next start. Restart the agent: it goes on from what is there"
+        )
+
+
+def _is_at(path: Path, place: tuple[int, int]) -> bool:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # it cannot be told: a write that fails tells more
+    return (status.st_dev, status.st_ino) == place
+
+
+def connect(path: Path) -> Connection:
     """Open the database, and make it where there is none. One connection belongs to one thread.
 
     Raises ``StateError``.
@@ -147,9 +227,12 @@ def connect(path: Path) -> sqlite3.Connection:
     with contextlib.ExitStack() as failed:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                path, timeout=30, isolation_level=None, check_same_thread=False, factory=Connection
+            )
             failed.callback(connection.close)
             version = _prepare(connection)
+            connection.settle()
         except (OSError, sqlite3.Error, UnicodeDecodeError) as error:  # a damaged name in the schema need not be UTF-8
             raise StateError(f"{path}: {explain(error)}") from error
         if version > VERSION:
@@ -182,7 +265,7 @@ def _prepare(connection: sqlite3.Connection) -> int:
 class Transaction:
     """``with Transaction(connection, path):`` all of it, durably, or nothing. Raises ``StateError``."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
 
@@ -196,14 +279,18 @@ class Transaction:
         if kind is None:
             self._run("COMMIT")
         else:
+            if isinstance(error, StateError):
+                self._connection.failed(str(error))
             self._roll_back()
 
     def _run(self, statement: str) -> None:
         try:
             self._connection.execute(statement)
         except sqlite3.Error as error:
+            trouble = f"{self._path}: {explain(error)}"
+            self._connection.failed(trouble)
             self._roll_back()
-            raise StateError(f"{self._path}: {explain(error)}") from error
+            raise StateError(trouble) from error
 
     def _roll_back(self) -> None:
         """Where the disk fails even in this, the next transaction begins with it."""

@@ -30,6 +30,8 @@ class Known(NamedTuple):
     """The target whose acknowledgements these are."""
     entry: Entry
     lag: Lag | None
+    owed: bool = False
+    """Whether the offset is of what the spool has acknowledged, and the output was not known to have."""
 
 
 def known_files(path: Path) -> list[Known]:
@@ -72,12 +74,14 @@ def _read(path: Path, how: str) -> list[Known]:
         connection.row_factory = sqlite3.Row
         connection.execute("BEGIN")  # all of it as of one moment
         rows = connection.execute("SELECT * FROM files ORDER BY file").fetchall()
-        noted = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'lags'").fetchone()
-        lags = {row["file"]: row for row in connection.execute("SELECT * FROM lags")} if noted else {}
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        lags = {row["file"]: row for row in connection.execute("SELECT * FROM lags")} if "lags" in tables else {}
+        owed = {file for (file,) in connection.execute("SELECT file FROM owed")} if "owed" in tables else set()
     found = []
     for row in rows:
         there = set(row.keys())
         entry = Entry(**{name: row[name] for name in Entry.__slots__ if name in there})
         lag = lags.get(entry.file)
-        found.append(Known(row["output"], entry, Lag(lag["since"], lag["read"], lag["size"]) if lag else None))
+        noted = Lag(lag["since"], lag["read"], lag["size"]) if lag else None
+        found.append(Known(row["output"], entry, noted, entry.file in owed))
     return found

@@ -2,6 +2,8 @@
 
 Invariant 1: an offset in here is only ever the end of the highest contiguous run of settled events of its file.
 Invariant 2: a ``commit`` that returned is on the disk. Outputs come first, the registry after them.
+What the spool has acknowledged, and not the output, is in ``files`` too; ``owed`` keeps what was there before, for the day on
+which the spool turns out to be damaged.
 Invariant 5: a cut that time decided is in here before its event is sent.
 """
 
@@ -99,6 +101,13 @@ class Registry:
         self._places: dict[tuple[int, int], dict[int, Entry]] = {}
         self._keys: dict[bytes, dict[int, Entry]] = {}
         self._nested = False
+        self.spooled = False
+        """Whether offsets may be of what the spool has acknowledged only: to be said before they are committed."""
+        self.owed: set[int] = set()
+        """The files of which that is so."""
+        self.owed.update(
+            file for (file,) in self._query("SELECT file FROM owed JOIN files USING (file) WHERE output = ?", output)
+        )
         for row in rows:
             self._index(Entry(*row))
         self._copies: dict[tuple[int, int], Copy] = {}
@@ -153,6 +162,29 @@ class Registry:
         entry.prefix_length, entry.prefix, entry.offset, entry.tail = copy[4:]
         entry.size, entry.modified = copy.size, copy.modified
 
+    def delivered(self) -> None:
+        """The output has all that the spool had acknowledged."""
+        with self._transaction():
+            for file in self.owed:
+                self._query("DELETE FROM owed WHERE file = ?", file)
+                for table in ("cuts", "joins"):
+                    self._query(f"DELETE FROM {table} WHERE file = ? AND offset <= ?", file, self._entries[file].offset)
+        self.owed.clear()
+
+    def rewind(self) -> list[Entry]:
+        """Go back to what the output has of the files that the spool had more of; which they are."""
+        entries = [self._entries[file] for file in self.owed]
+        rows = []
+        for entry in entries:
+            [row] = self._query("SELECT prefix_length, prefix, offset, tail FROM owed WHERE file = ?", entry.file)
+            rows.append(row)
+        for entry, (prefix_length, prefix, offset, tail) in zip(entries, rows, strict=True):
+            entry.prefix_length, entry.prefix, entry.offset, entry.tail = prefix_length, prefix, offset, tail
+            entry.size, entry.modified = -1, 0
+        self.commit(entries)
+        self.delivered()
+        return entries
+
     def _index(self, entry: Entry) -> None:
         self._entries[entry.file] = entry
         self._places.setdefault((entry.device, entry.inode), {})[entry.file] = entry
@@ -172,6 +204,7 @@ class Registry:
         """From memory, with its copies, as the database does."""
         if (entry := self._entries.pop(file, None)) is not None:
             self._unindex(entry)
+        self.owed.discard(file)
         for place in self._copied.pop(file, {}):
             del self._copies[place]
 
@@ -210,13 +243,26 @@ class Registry:
     def commit(self, entries: Iterable[Entry]) -> None:
         """Make the given entries durable as they are now, and forget the cuts that they have passed."""
         assignments = ", ".join(f"{column} = ?" for column in COLUMNS[1:])
+        owed: set[int] = set()
         with self._transaction():
             for entry in entries:
+                if self.spooled and entry.file not in self.owed:
+                    owed |= self._keep_owed(entry)
                 values = [getattr(entry, column) for column in COLUMNS[1:]]
                 seal = database.seal((self._output, *values))
                 self._query(f"UPDATE files SET {assignments}, seal = ? WHERE file = ?", *values, seal, entry.file)
-                self._query("DELETE FROM cuts WHERE file = ? AND offset <= ?", entry.file, entry.offset)
-                self._query("DELETE FROM joins WHERE file = ? AND offset <= ?", entry.file, entry.offset)
+                if entry.file not in self.owed | owed:
+                    self._query("DELETE FROM cuts WHERE file = ? AND offset <= ?", entry.file, entry.offset)
+                    self._query("DELETE FROM joins WHERE file = ? AND offset <= ?", entry.file, entry.offset)
+        self.owed |= owed
+
+    def _keep_owed(self, entry: Entry) -> set[int]:
+        """What the output has of a file, before the database has more; in a set, if it moves on."""
+        [row] = self._query("SELECT prefix_length, prefix, offset, tail FROM files WHERE file = ?", entry.file)
+        if entry.offset <= row[2]:
+            return set()
+        self._keep("owed", entry.file, *row)
+        return {entry.file}
 
     def cut(self, entry: Entry, offset: int) -> None:
         """Make it durable that an event ends at ``offset``."""
@@ -276,6 +322,14 @@ class Registry:
             self._query("DELETE FROM lags")
             for file, lag in lags.items():
                 self._query("INSERT INTO lags SELECT file, ?, ?, ? FROM files WHERE file = ?", *lag, file)
+
+    def trouble(self) -> str:
+        """Why the database cannot be written, whatever of it was to be; empty when all is well."""
+        return self._connection.trouble()
+
+    def displaced(self) -> str:
+        """Why a later start does not find what is written; empty when all is well."""
+        return self._connection.displaced()
 
     def close(self) -> None:
         """Close the database."""

@@ -10,7 +10,8 @@ What holds, whatever is killed, full or broken:
    with what is in it; the records in it that are sound are delivered from there. Such a file stays for a person to see.
 5. A record may be given out again after a crash (its entry in ``*.done`` is not synced); the ids of its documents keep
    them from doubling. None is left out.
-6. Sequence numbers never come again: they begin at the time of the start in nanoseconds, or behind the highest there is.
+6. What is missing is noticed (``manifest.py``): then the spool is ``damaged``, until somebody has made good for it.
+7. Sequence numbers never come again: they begin at the time of the start in nanoseconds, or behind the highest there is.
 
 The size is that of all segments that hold anything still to be delivered. One spool belongs to one target: acknowledgements
 do too, and the documents of one target are not another's.
@@ -28,7 +29,8 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.lock import FileLock
-from shipper.state import segments
+from shipper.state import manifest, segments
+from shipper.state.manifest import Manifest
 from shipper.state.segments import Record, files_of
 from shipper.state.spool_segment import Segment, append, mend_end, sync_folder, write_end
 from shipper.state.spools import SEGMENT_NAME, explain, folder_name, warn_of_others
@@ -72,8 +74,11 @@ class Spool:
         self._descriptor = -1
         self._end = self._number = self._sequence = 0
         self._torn_off: list[tuple[Path, int, int, int]] = []
+        self._noted: Manifest | None = None
         self.lost = 0
         """Documents that could not be read, as far as they can be counted."""
+        self.damaged = False
+        """Whether documents that were acknowledged are missing, or nobody knows."""
         self._lock = FileLock(self.path / "lock", other="give this one a queue.disk.path of its own")
         try:
             (self.path / "target").write_text(f"{target}\n", encoding="utf-8")
@@ -201,11 +206,29 @@ class Spool:
         assert segment.records is not None
         segment.records.append(record)
         segment.size += record.end - record.begin + segments.RECORD_BYTES
+        segment.length = record.end
         segment.left += 1
         segment.documents += record.documents
         segment.files.update(file for file, _ in record.marks)
         if given:
             segment.given.add(record.sequence)
+
+    def note(self) -> None:
+        """Write down what is in it, before anybody relies on that. Raises ``OSError``."""
+        now = Manifest({each.number: each.length for each in self._segments if each.left}, self.damaged)
+        if now == self._noted:
+            return
+        try:
+            now.write(self.path)
+        except FileNotFoundError:
+            self.damaged = True  # the folder is gone: that there is no manifest says it as well
+        else:
+            self._noted = now
+
+    def mended(self) -> None:
+        """Somebody has made good for what is missing. Raises ``OSError``."""
+        self.damaged = False
+        self.note()
 
     def settle(self) -> None:
         """End the segment that is written to when it is large enough, or all in it is done; not while ``write`` runs."""
@@ -255,7 +278,11 @@ class Spool:
 
     def clean(self) -> None:
         """Remove the segments of which nothing is left."""
-        for segment in [each for each in self._segments if not each.left and not each.open]:
+        done = [each for each in self._segments if not each.left and not each.open]
+        if self._noted and any(each.number in self._noted.lengths for each in done):
+            with contextlib.suppress(OSError):  # a crash now, and it is taken for damaged: rather twice than lost
+                self.note()
+        for segment in done:
             self._remove(segment)
 
     def close(self) -> None:
@@ -301,10 +328,17 @@ class Spool:
         for record in bad:
             self._count_done(segment, record)
         lost = sum(record.documents for record in bad)
-        self.lost += lost
+        self._lose(lost)
         size = sum(record.length for record in bad)
         self._set_aside(segment, f"{lost} documents ({size} bytes) in it cannot be read")
         self.clean()
+
+    def _lose(self, documents: int) -> None:
+        self.lost += documents
+        self.damaged = True
+        if self._noted:
+            with contextlib.suppress(OSError):  # the next checkpoint says what is wrong
+                self.note()
 
     def _set_aside(self, segment: Segment, what: str) -> None:
         left = f"; the {segment.documents} documents in it that can are delivered" if segment.documents else ""
@@ -315,6 +349,10 @@ class Spool:
                     append(segment.done_path, b"", sync=True)  # tells the next start that there is something left in it
                 segment.path.rename(to)
                 sync_folder(self.path)
+            except FileNotFoundError:
+                log.error("%s: %s: it is not there any more", segment.path, what)  # noqa: TRY400 - a traceback tells no more
+                segment.corrupt = True
+                return
             except OSError as error:
                 what += f" (and it cannot be moved aside: {error.strerror})"
             else:
@@ -330,6 +368,9 @@ class Spool:
         newest = max((number for number, path in names if path.suffix != ".corrupt"), default=0)
         highest = 0
         kept = set()
+        self._noted = manifest.read(self.path)
+        self.damaged = self._noted is None or self._noted.damaged
+        self._find_missing({number for number, _ in names})
         for number, path in sorted(names):
             segment = Segment(path, number)
             if segment.corrupt and not segment.done_path.exists():
@@ -340,6 +381,13 @@ class Spool:
             stray.unlink()  # of a segment that is gone
         sync_folder(self.path)
         self._sequence = max(highest + 1, time.time_ns())
+
+    def _find_missing(self, there: set[int]) -> None:
+        for number in sorted(set(self._noted.lengths if self._noted else ()) - there):
+            log.error(
+                "%s is not there, and held documents that the output has not taken", self.path / f"{number:08}.spool"
+            )
+            self.damaged = True
 
     def _load_segment(self, segment: Segment, *, newest: bool) -> int:
         """The highest sequence that was seen in it."""
@@ -357,8 +405,10 @@ class Spool:
             return 0
         self._adopt(segment, scan)
         problem = ""
-        if scan.damaged or (scan.torn and not newest):
-            problem = f"{scan.damaged + scan.torn} bytes in it cannot be read"
+        missing = (self._noted.lengths.get(segment.number, 0) if self._noted else 0) - scan.sound
+        if scan.damaged or (scan.torn and not newest) or missing > 0:
+            problem = f"{max(scan.damaged + scan.torn, missing)} bytes in it cannot be read"
+            self.damaged = True
         elif not scan.closed and not newest and not segment.corrupt:
             problem = "its end is missing"
         elif not scan.closed and newest:
@@ -388,6 +438,7 @@ class Spool:
         segment.documents = sum(record.documents for record in left)
         segment.files = set(files_of(left))
         segment.size = segment.path.stat().st_size
+        segment.length = scan.sound
         segment.records = None
 
     def _rescan(self, segment: Segment) -> None:
@@ -401,7 +452,7 @@ class Spool:
             lost = segment.documents - sum(record.documents for record in left)
             segment.left, segment.documents = len(left), segment.documents - lost
             segment.given &= {record.sequence for record in left} | segment.done
-            self.lost += lost
+            self._lose(lost)
             self._set_aside(segment, f"{lost} documents in it cannot be read")
             self.clean()
 

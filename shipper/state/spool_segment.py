@@ -20,6 +20,8 @@ class Segment:
         self.path = path
         self.number = number
         self.size = 0
+        self.length = 0
+        """The bytes in which its records are, as far as they are known to be on the disk."""
         self.records: list[Record] | None = []
         """``None`` where they are not in memory; they can be scanned again."""
         self.given: set[int] = set()

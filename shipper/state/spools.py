@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shipper.errors import StateError
-from shipper.state import segments
+from shipper.state import manifest, segments
 from shipper.state.segments import files_of
 from shipper.state.spool_segment import Segment, sync_folder
 
@@ -118,6 +118,15 @@ def has_documents(folder: Path, target: str) -> bool:
         return any(True for _ in _left(folder / folder_name(target)))
     except OSError as error:
         raise explain(error, folder) from error
+
+
+def is_done(folder: Path, target: str) -> bool:
+    """Whether the target is known to have taken all that ever was in its spool below ``folder``. Raises ``StateError``."""
+    try:
+        found = manifest.read(folder / folder_name(target))
+    except OSError as error:
+        raise explain(error, folder) from error
+    return found is not None and not found.lengths and not found.damaged
 
 
 def explain(error: OSError, path: Path) -> StateError:

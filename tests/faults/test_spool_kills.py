@@ -99,4 +99,4 @@ def test_files_that_are_gone_before_the_output_is_back_are_all_there_once(tmp_pa
     assert set(found) == expected
     assert len(found) == len(expected)
     spool = next((tmp_path / "home/spool").iterdir())
-    assert sorted(path.name for path in spool.iterdir()) == ["lock", "target"]
+    assert sorted(path.name for path in spool.iterdir()) == ["lock", "manifest", "target"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 
 import orjson
@@ -12,6 +14,7 @@ from shipper.delivery import queue
 from shipper.errors import UnavailableError
 from shipper.outputs.file import FileOutput
 from shipper.settings import from_mapping
+from shipper.state import segments
 
 
 @pytest.fixture
@@ -85,3 +88,93 @@ def test_a_single_run_is_complete_only_when_the_output_has_it(settings, down, tm
     with Agent(settings) as agent:
         assert agent.run(once=True)
     assert shipped(tmp_path) == ["one"]
+
+
+def flip(segment):
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+
+
+DAMAGES = {
+    "cut in a record": lambda segment: os.truncate(segment, segment.stat().st_size // 2),
+    "cut behind the last record but one": lambda segment: os.truncate(
+        segment, segments.scan(segment, 1).records[0].end
+    ),
+    "emptied": lambda segment: os.truncate(segment, 0),
+    "flipped": flip,
+    "deleted": lambda segment: segment.unlink(),
+    "all deleted": lambda segment: shutil.rmtree(segment.parent.parent),
+}
+
+
+@pytest.fixture
+def outage(settings, down, tmp_path):
+    """An agent with two records in its spool; what is read is said to be on disk."""
+
+    def begin(agent):
+        log = tmp_path / "logs/a.log"
+        log.touch()
+        thread = threading.Thread(target=agent.run)
+        thread.start()
+        for count in (100, 200):
+            with log.open("a") as file:
+                file.writelines(f"line {n}\n" for n in range(count - 100, count))
+            until(lambda count=count: agent._queue._spool.documents == count)
+        until(lambda: agent._registry.owed)
+        return thread
+
+    return begin
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("disk", [True, False], ids=["with the spool", "without one now"])
+def test_what_a_spool_lost_while_nothing_ran_is_read_again(settings, down, outage, tmp_path, damage, disk, caplog):  # noqa: PLR0917 - fixtures
+    with Agent(settings) as agent:
+        thread = outage(agent)
+        agent.stop()
+        thread.join(20)
+    [segment] = (tmp_path / "home/spool").glob("*/*.spool")
+    damage(segment)
+    down()
+    if not disk:
+        settings = settings.model_copy(update={"queue_disk": None})
+    with Agent(settings) as agent:
+        assert agent.run(once=True)
+    assert set(shipped(tmp_path)) == {f"line {n}" for n in range(200)}
+    assert "a.log is read again from byte 0" in caplog.text
+    assert "read from its file again" not in caplog.text, "that is said of what never counted"
+    with Agent(settings) as agent:
+        assert agent.run(once=True)
+        assert agent.progress().documents.delivered == 0
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_what_a_spool_loses_while_the_agent_runs_is_read_again(settings, down, outage, tmp_path, damage):
+    with Agent(settings) as agent:
+        thread = outage(agent)
+        [segment] = (tmp_path / "home/spool").glob("*/*.spool")
+        damage(segment)
+        down()
+        until(lambda: set(shipped(tmp_path)) == {f"line {n}" for n in range(200)})
+        agent.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+    before = len(shipped(tmp_path))
+    with Agent(settings) as agent:
+        assert agent.run(once=True)
+    assert len(shipped(tmp_path)) == before
+
+
+def test_where_the_spool_is_sound_nothing_is_sent_twice(settings, down, outage, tmp_path):
+    with Agent(settings) as agent:
+        thread = outage(agent)
+        down()
+        until(lambda: not agent._registry.owed)
+        agent.stop()
+        thread.join(20)
+    assert shipped(tmp_path) == [f"line {n}" for n in range(200)]
+    (tmp_path / "home/spool").rename(tmp_path / "lost later")
+    with Agent(settings) as agent:
+        assert agent.run(once=True)
+        assert agent.progress().documents.delivered == 0

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +16,7 @@ from shipper.agent import Agent
 from shipper.cli import main
 from shipper.cli.files import files
 from shipper.files.writers import writers
+from shipper.outputs.target import target
 from shipper.settings import load
 from shipper.state.registry import Registry
 
@@ -137,6 +139,19 @@ def test_a_file_that_is_open_for_writing_is_complete_and_not_safe(ship, ask, log
         assert ask("--safe")[0] == 1
     with (logs / "a.log").open():
         assert ask()[1]["a.log"]["safe"]
+
+
+def test_what_only_the_spool_has_acknowledged_is_not_complete(ship, ask, logs, config):
+    ship()
+    settings = load(config)
+    with closing(Registry(settings.path_data / "state.db", target(settings))) as registry:
+        [entry] = registry.entries()
+        registry._keep("owed", entry.file, 0, b"", 0, b"")
+    code, found = ask()
+    assert (code, found["a.log"]["complete"], found["a.log"]["safe"]) == (1, False, False)
+    assert found["a.log"]["why"] == "the output has not taken it from the spool yet"
+    (logs / "a.log").unlink()
+    assert (ask()[0], list(ask()[1])) == (1, ["a.log"]), "it is gone, and not done"
 
 
 def test_safe_prints_the_paths_that_may_be_deleted(ship, config, logs):

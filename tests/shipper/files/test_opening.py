@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import closing
 
 import pytest
-from harvesting import lines, open_harvest, unprivileged
+from harvesting import lines, numbered, open_harvest, unprivileged
 
 
 def test_a_first_line_that_is_not_complete_is_waited_for_unless_the_run_is_one_shot(harvest, logs):
@@ -92,3 +93,25 @@ def test_many_files_are_registered_in_the_order_of_their_age(harvest, registry, 
     harvest.scan()
     assert [os.path.basename(entry.path) for entry in registry.entries()] == ["b.log.1", "c.log.2", "a.log"]
     assert [entry.salt for entry in registry.entries()] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["a.log.1", "a.log-20261123"])
+def test_a_copy_that_has_kept_its_time_is_held_back_at_the_first_look_too(harvest, logs, name):
+    log = logs / "a.log"
+    log.write_text(numbered(500))
+    shutil.copy2(log, logs / name)
+    with log.open("a") as file:
+        file.write("more\n")
+    before = log.stat().st_mtime_ns - 10**8
+    os.utime(logs / name, ns=(before, before))
+    harvest.scan()
+    [found] = lines(harvest).values()
+    assert len(found) == 501
+
+
+def test_what_was_rotated_is_begun_before_its_successor(harvest, logs):
+    for age, name in enumerate(("a.log", "a.log.1", "a.log.2")):
+        (logs / name).write_text(f"banner\n{age}\n")
+        os.utime(logs / name, (1_000 - age, 1_000 - age))
+    harvest.scan()
+    assert [harvester.path for harvester in harvest.harvesters] == [f"{logs}/a.log{each}" for each in (".2", ".1", "")]
