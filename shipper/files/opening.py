@@ -291,7 +291,7 @@ class Opening:
         else:
             registry.move(entry, file.shown, file.device, file.inode, candidate.born)
             registry.commit([entry])
-            log.info("%s goes on in %s", old, file.shown)
+            log.info("%s goes on in %s", old, file.shown if file.shown != old else "another file of that name")
         if other is None:
             taken = self._take_up(entry, candidate)
             if isinstance(taken, str):
