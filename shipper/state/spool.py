@@ -328,17 +328,20 @@ class Spool:
         for record in bad:
             self._count_done(segment, record)
         lost = sum(record.documents for record in bad)
-        self._lose(lost)
+        self.lost += lost
+        self._damage()
         size = sum(record.length for record in bad)
         self._set_aside(segment, f"{lost} documents ({size} bytes) in it cannot be read")
         self.clean()
 
-    def _lose(self, documents: int) -> None:
-        self.lost += documents
+    def _damage(self) -> None:
+        """Say durably that something is missing, before anything else happens to what is left."""
         self.damaged = True
-        if self._noted:
-            with contextlib.suppress(OSError):  # the next checkpoint says what is wrong
-                self.note()
+        if self._noted and not self._noted.damaged:
+            noted = self._noted._replace(damaged=True)
+            with contextlib.suppress(OSError):  # where the folder is gone, there is no manifest: that says it too
+                noted.write(self.path)
+                self._noted = noted
 
     def _set_aside(self, segment: Segment, what: str) -> None:
         left = f"; the {segment.documents} documents in it that can are delivered" if segment.documents else ""
@@ -387,7 +390,7 @@ class Spool:
             log.error(
                 "%s is not there, and held documents that the output has not taken", self.path / f"{number:08}.spool"
             )
-            self.damaged = True
+            self._damage()
 
     def _load_segment(self, segment: Segment, *, newest: bool) -> int:
         """The highest sequence that was seen in it."""
@@ -406,9 +409,9 @@ class Spool:
         self._adopt(segment, scan)
         problem = ""
         missing = (self._noted.lengths.get(segment.number, 0) if self._noted else 0) - scan.sound
-        if scan.damaged or (scan.torn and not newest) or missing > 0:
+        if missing > 0 or (not segment.corrupt and (scan.damaged or (scan.torn and not newest))):
             problem = f"{max(scan.damaged + scan.torn, missing)} bytes in it cannot be read"
-            self.damaged = True
+            self._damage()
         elif not scan.closed and not newest and not segment.corrupt:
             problem = "its end is missing"
         elif not scan.closed and newest:
@@ -452,7 +455,8 @@ class Spool:
             lost = segment.documents - sum(record.documents for record in left)
             segment.left, segment.documents = len(left), segment.documents - lost
             segment.given &= {record.sequence for record in left} | segment.done
-            self._lose(lost)
+            self.lost += lost
+            self._damage()
             self._set_aside(segment, f"{lost} documents in it cannot be read")
             self.clean()
 

@@ -444,3 +444,32 @@ def test_a_segment_that_vanishes_is_a_loss_that_is_said_and_no_hang(opened, capl
     assert numbers(spool) == []
     assert (spool.left, spool.lost) == (0, 2)
     assert "2 documents" in caplog.text
+
+
+def test_that_something_is_missing_is_known_until_it_is_made_good_for(opened, caplog):
+    spool = opened(segment_bytes=700)
+    spool.mended()
+    write(spool, 0, 1, 2, size=200)
+    write(spool, 3, size=200)
+    spool.note()
+    crash(spool)
+    first = spool.path / "00000001.spool"
+    data = bytearray(first.read_bytes())
+    data[40] ^= 1
+    first.write_bytes(data)
+    spool = opened()
+    assert spool.damaged
+    crash(spool)
+    assert (spool.path / "00000001.spool.corrupt").exists()
+    spool = opened()
+    assert spool.damaged, "a kill came before anybody could do anything about it"
+    spool.mended()
+    crash(spool)
+    spool = opened()
+    assert not spool.damaged, "what is set aside is known"
+    assert numbers(spool) == [1, 2, 3]
+    crash(spool)
+    (spool.path / "00000002.spool").unlink()
+    caplog.clear()
+    assert opened().damaged
+    assert "00000002.spool is not there" in caplog.text
