@@ -11,6 +11,7 @@ from small_disk import SmallDisk
 from shipper.errors import StateError
 from shipper.state import segments
 from shipper.state.spool import Item, Spool, marks_of
+from shipper.state.spool_segment import append
 from shipper.state.spools import folder_name, undelivered
 
 TARGET = "elasticsearch logs-generic-default"
@@ -473,3 +474,26 @@ def test_that_something_is_missing_is_known_until_it_is_made_good_for(opened, ca
     caplog.clear()
     assert opened().damaged
     assert "00000002.spool is not there" in caplog.text
+
+
+def test_what_is_missing_is_seen_beside_a_segment_that_a_kill_kept_from_being_removed(opened):
+    spool = opened(segment_bytes=700)
+    spool.mended()
+    write(spool, 0, 1, 2, size=200)
+    write(spool, 3, 4, size=200)
+    spool.note()
+    first, second = (spool.path / f"0000000{number}.spool" for number in (1, 2))
+    as_noted = [(path, path.read_bytes()) for path in (first, spool.path / "manifest")]
+    taken = take(spool)
+    for place, _ in taken[:3]:
+        spool.done(place)
+    assert not first.exists()
+    crash(spool)
+    for path, data in as_noted:
+        path.write_bytes(data)
+    for place, _ in taken[:3]:
+        append(spool.path / "00000001.done", segments.encode_done(1, place.record.sequence))
+    os.truncate(second, segments.scan(second, 2).records[0].end)
+    spool = opened()
+    assert spool.damaged
+    assert numbers(spool) == [3]
