@@ -127,6 +127,7 @@ def outage(settings, down, tmp_path):
     return begin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 @pytest.mark.parametrize("disk", [True, False], ids=["with the spool", "without one now"])
 def test_what_a_spool_lost_while_nothing_ran_is_read_again(settings, down, outage, tmp_path, damage, disk, caplog):  # noqa: PLR0917 - fixtures
@@ -149,6 +150,7 @@ def test_what_a_spool_lost_while_nothing_ran_is_read_again(settings, down, outag
         assert agent.progress().documents.delivered == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_what_a_spool_loses_while_the_agent_runs_is_read_again(settings, down, outage, tmp_path, damage):
     with Agent(settings) as agent:
@@ -166,6 +168,7 @@ def test_what_a_spool_loses_while_the_agent_runs_is_read_again(settings, down, o
     assert len(shipped(tmp_path)) == before
 
 
+@pytest.mark.slow
 def test_where_the_spool_is_sound_nothing_is_sent_twice(settings, down, outage, tmp_path):
     with Agent(settings) as agent:
         thread = outage(agent)

@@ -72,6 +72,7 @@ def test_a_symbolic_link_and_its_file_are_kept(settings, logs, tmp_path):
     assert (tmp_path / "target").exists()
 
 
+@pytest.mark.slow
 def test_nothing_is_deleted_that_the_output_has_not(settings, logs, monkeypatch):
     class Down(Output):
         name = "down"

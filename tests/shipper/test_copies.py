@@ -71,6 +71,7 @@ def window(settings, logs, shipped):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_copy_that_has_less_than_was_read_is_not_shipped(window, settings, shipped, restarted):
     wanted = window(restarted=restarted)
@@ -79,6 +80,7 @@ def test_a_copy_that_has_less_than_was_read_is_not_shipped(window, settings, shi
         assert shipped() == wanted
 
 
+@pytest.mark.slow
 def test_such_a_copy_that_was_packed_is_not_shipped_either(window, settings, logs, shipped):
     wanted = window(restarted=False)
     with following(settings):

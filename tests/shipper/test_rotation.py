@@ -111,6 +111,7 @@ def test_what_was_packed_while_stopped_is_read_on(settings, logs, shipped, count
     assert sorted(shipped()) == sorted(lines + late + new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 500])
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("trace", [[], ["\tat a.B.c(B.java:1)"] * 2])
@@ -162,6 +163,7 @@ def test_copytruncate_while_stopped(settings, logs, shipped, count, unread, regr
     assert sorted(shipped()) == sorted(lines + late + new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 500])
 @pytest.mark.parametrize("seen_before", [False, True])
 def test_copytruncate_while_running(settings, logs, shipped, count, seen_before):
@@ -275,6 +277,7 @@ def test_hard_links_and_symlink_loops(settings, logs, shipped):
     assert sorted(shipped()) == sorted([*numbered("a", 10), "more"])
 
 
+@pytest.mark.slow
 def test_a_folder_that_vanishes_and_comes_back_is_not_read_again(settings, logs, shipped):
     write(logs / "a.log", numbered("a", 10))
     with following(settings()) as agent:
@@ -320,6 +323,7 @@ def test_a_low_limit_of_open_files_loses_nothing(settings, logs, shipped):
     assert sorted(shipped()) == sorted(written)
 
 
+@pytest.mark.slow
 def test_a_stack_trace_that_a_rotation_has_split_is_one_document(settings, logs, shipped):
     trace = "java.lang.IllegalStateException: no\n\tat a.B.c(B.java:1)\n"
     rest = "\tat a.B.d(B.java:2)\n\tat a.B.e(B.java:3)\n"
