@@ -29,6 +29,7 @@ from shipper.sending import Senders
 from shipper.state.lock import Lock
 from shipper.state.recovery import recover
 from shipper.state.registry import Registry
+from shipper.state.spools import manifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,6 +91,7 @@ class Agent:
 
     def _open(self, made: Plan) -> None:
         """What belongs to the output's target and to the queue; ``_parts`` closes it."""
+        self._made = made
         settings = self._settings = made.settings
         with contextlib.ExitStack() as parts:
             ledger = Ledger()
@@ -107,16 +109,26 @@ class Agent:
             self._parts = parts.pop_all()
 
     def _make_good(self) -> None:
-        """What the spool has lost is read again from where the output has it: ids keep what was not lost from doubling."""
-        if not self._queue.damaged:
-            return
-        for entry in self._registry.rewind():
-            log.warning(
-                "%s is read again from byte %d, as far as it is there: its queue on disk is damaged",
-                entry.path,
-                entry.offset,
-            )
-        self._queue.mended()
+        """What a spool has lost is read again from where the output has it: ids keep what was not lost from doubling."""
+        settings, queue = self._settings, self._queue
+        there = manifests(settings.path_data, settings.spool_path, target(settings)) if self._registry.owed else {}
+        for spool in list(self._registry.owed):
+            own, found = spool == queue.spool, there.get(spool)
+            if queue.damaged if own else found is None or found.damaged:
+                for entry in self._registry.rewind(spool):
+                    log.warning(
+                        "%s is read again from byte %d, as far as it is there: its queue on disk is damaged, or gone",
+                        entry.path,
+                        entry.offset,
+                    )
+            elif not own and found and not found.lengths:
+                self._registry.delivered(spool)
+        if queue.damaged:
+            queue.mended()
+
+    def _begin_anew(self) -> None:
+        """With the settings that there are: that makes good for what the spool has lost."""
+        self._reloading.successor = self._reloading.staged or self._made
 
     def _close_senders(self) -> None:
         self._queue.close()
@@ -186,7 +198,7 @@ class Agent:
                 self._senders.start()
                 complete = self._work()
                 if self._queue.damaged and not self._ended and self._reloading.successor is None:
-                    self._reloading.successor = plan(self._settings)
+                    self._begin_anew()
                 if self._reloading.successor is None or self._ended:
                     return complete and not self._queue.damaged
                 self._switch(self._reloading.successor)
@@ -277,7 +289,7 @@ class Agent:
             self._next_checkpoint = now + CHECKPOINT
             self._checkpoint()
         if self._queue.damaged and not self._stopping:
-            self._reloading.successor = plan(self._settings)  # which makes good for it
+            self._begin_anew()
         if self._reloading.asked and not self._stopping:
             self._take_over()
         if self._watch:
@@ -313,12 +325,13 @@ class Agent:
         """Other inputs and pipelines, between two rounds of reading."""
         self._reloading.staged = None
         self._watchdog.limit(staged.event_limit)
+        self._made = staged
         self._reading.rearrange(staged)
         self._reloading.taken_over(staged.settings)
 
     def _switch(self, successor: Plan) -> None:
         """Begin anew, with another target or queue. Open files that no look would find again are taken along."""
-        before, made = self._settings, successor
+        before, made = self._made, successor
         taken = stray(self._reading.inputs)
         self._parts.close()
         self._reloading.successor = self._reloading.staged = None
@@ -326,11 +339,11 @@ class Agent:
             self._open(successor)
         except ShipperError as error:
             self._reloading.refuse(error)
-            made = plan(before)
+            made = before
             self._open(made)
         self._watchdog.limit(made.event_limit)
         adopt(taken, self._reading.inputs, self._settings, self._registry)
         if self._reloading.refused:
             self._reloading.tell(self._settings)
-        elif successor.settings is not before:
+        elif successor is not before:
             self._reloading.taken_over(successor.settings)

@@ -56,6 +56,7 @@ class Reading:
         self._ship = ship
         self._queue = queue
         self._once = False
+        self._acknowledged: dict[int, int] = {}
         self._unsaved: dict[int, Entry] = {}
         self._hinted = threading.Event()
         self._watch: Watch | None = None
@@ -170,7 +171,7 @@ class Reading:
         from shipper.completion import delete_complete  # noqa: PLC0415 - only where it is wanted
 
         self._next_delete = now + min(DELETE, *(each.settings.on_complete_quiet for each in inputs))
-        owed = self._queue.undelivered() | self._registry.owed | self._unsaved.keys()
+        owed = self._queue.undelivered() | self._registry.undelivered() | self._unsaved.keys()
         for each in inputs:
             delete_complete(each, self._registry, owed, once=self._once)
 
@@ -238,21 +239,12 @@ class Reading:
 
     def checkpoint(self, acknowledged: Mapping[int, int]) -> None:
         """Offsets that have moved, by file, into the registry. Where it cannot be written, with the next checkpoint."""
-        for file, offset in acknowledged.items():
-            for each in self.inputs:
-                harvester = each.harvest.harvester(file)
-                if harvester is not None and offset > harvester.acknowledged:
-                    harvester.acknowledged = offset
-                    if harvester.checkpoint():
-                        self._unsaved[file] = harvester.entry
+        self._acknowledged.update(acknowledged)
         self._trouble = ""
         try:
-            if self._unsaved or self._registry.owed:
-                self._commit()
+            self._commit()
         except StateError as error:
             self._trouble = str(error)  # not durable, so not done: they are committed with the next checkpoint
-        else:
-            self._unsaved.clear()
         self._tell()
 
     def _tell(self) -> None:
@@ -272,8 +264,22 @@ class Reading:
         self._commit()
 
     def _commit(self) -> None:
-        self._registry.spooled = self._queue.secure()
+        registry, queue = self._registry, self._queue
+        if not (self._acknowledged or self._unsaved or registry.owed):
+            return
+        # First: what an entry says may be committed by others too.
+        holds = queue.secure()
+        registry.spooled = queue.spool if holds else ""
+        for file, offset in self._acknowledged.items():
+            for each in self.inputs:
+                harvester = each.harvest.harvester(file)
+                if harvester is not None and offset > harvester.acknowledged:
+                    harvester.acknowledged = offset
+                    if harvester.checkpoint():
+                        self._unsaved[file] = harvester.entry
+        self._acknowledged.clear()
         if self._unsaved:
-            self._registry.commit(self._unsaved.values())
-        if self._registry.owed and not self._registry.spooled and not self._queue.damaged:
-            self._registry.delivered()
+            registry.commit(self._unsaved.values())
+            self._unsaved.clear()
+        if not holds and queue.spool in registry.owed:
+            registry.delivered(queue.spool)

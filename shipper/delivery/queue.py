@@ -42,7 +42,9 @@ class Queue(ABC):
     trouble: str = ""
     """Why nothing can be put on disk at the moment."""
     damaged: bool = False
-    """Whether documents that were settled by the disk are gone from it, or nobody knows."""
+    """Whether documents that were settled by the disk are gone from it."""
+    spool: str = ""
+    """The name of the spool that settles, where there is one."""
 
     @abstractmethod
     def put(self, batch: Batch, timeout: float) -> bool:
@@ -76,11 +78,11 @@ class Queue(ABC):
         return frozenset()
 
     def secure(self) -> bool:
-        """Before anybody relies on what is settled: whether there is any that only the disk has. Raises ``StateError``."""
+        """Before anybody relies on what is settled: whether the output may not have all of it. Raises ``StateError``."""
         return False
 
     def mended(self) -> None:
-        """What was ``damaged`` is made good for. Raises ``StateError``."""
+        """What was ``damaged`` is made good for."""
         self.damaged = False
 
     def release(self) -> None:
@@ -163,9 +165,7 @@ def open_queue(settings: Settings, ledger: Ledger, *, linger: float = LINGER) ->
     size = disk.max_size if disk is not None and disk.enabled else 0
     path = spools.choose(settings.path_data, settings.spool_path, target(settings))
     if not size and not spools.has_documents(path, target(settings)):
-        queue = BatchQueue(settings.queue_max_bytes, ledger)
-        queue.damaged = not spools.is_done(path, target(settings))
-        return queue
+        return BatchQueue(settings.queue_max_bytes, ledger)
     from shipper.delivery.spooled import SpooledQueue  # noqa: PLC0415 - only where it is used
     from shipper.state.spool import Spool  # noqa: PLC0415 - as above
 

@@ -54,7 +54,7 @@ class SpooledQueue(Queue):
         """``max_bytes`` bounds what waits in memory; small records are sent together, up to ``batch_bytes``."""
         self._spool = spool
         self._ledger = ledger
-        self.damaged = spool.damaged
+        self.damaged, self.spool = spool.damaged, spool.name
         self._max_bytes = max_bytes
         self._batch_bytes = batch_bytes
         self._linger = linger
@@ -150,20 +150,20 @@ class SpooledQueue(Queue):
     def secure(self) -> bool:
         """As ``Queue``."""
         with self._condition:
-            self.damaged = self._spool.damaged
             try:
                 self._spool.note()
             except OSError as error:
-                raise explain(error, self._spool.path) from error
-            return bool(self._spool.left)
+                if (
+                    self._spool.holds
+                ):  # else the manifest has more than there is: taken for damaged, nothing is lost by that
+                    raise explain(error, self._spool.path) from error
+            self.damaged = self._spool.damaged
+            return self._spool.holds
 
     def mended(self) -> None:
         """As ``Queue``."""
         with self._condition:
-            try:
-                self._spool.mended()
-            except OSError as error:
-                raise explain(error, self._spool.path) from error
+            self._spool.mended()
             self.damaged = False
 
     # --- reading -----------------------------------------------------------------------------------------------------

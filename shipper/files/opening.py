@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from shipper.files.closing import Closing
     from shipper.files.content import Content
     from shipper.files.matching import Matching
-    from shipper.files.opened import Opened
+    from shipper.files.opened import Node, Opened
     from shipper.state.registry import Entry
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class Opening:
         self._waiting: list[Found] = []
         """Files that there was no room for yet."""
         self._strangers: list[Found] = []
+        self._met: set[Node] = set()
+        """Those of the look before."""
         self._resumed: list[Harvester] = []
         self._begun: list[Harvester] = []
         self._partial = self._full = False
@@ -76,7 +78,11 @@ class Opening:
     def begin(self) -> None:
         """Begin those that are not known."""
         by_age = sorted(self._strangers, key=lambda file: (file.modified, file.path))
-        strangers = recognition.originals_first(by_age)
+        # What waits for room, perhaps with thousands of others, has been looked at.
+        new = [file for file in by_age if (file.device, file.inode) not in self._met]
+        strangers = [file for file in by_age if (file.device, file.inode) in self._met]
+        strangers += recognition.originals_first(new)
+        self._met = {(file.device, file.inode) for file in by_age}
         self._waiting.sort(key=lambda file: (file.modified, file.path))
         for at in range(0, len(strangers), CHUNK):
             if self._full:

@@ -25,7 +25,7 @@ from parser.watchdog import Watchdog
 from shipper.delivery.builder import Builder
 from shipper.delivery.ledger import Ledger
 from shipper.delivery.queue import open_queue
-from shipper.errors import InputError, SettingsError
+from shipper.errors import InputError, SettingsError, StateError
 from shipper.inputs import pipeline_of
 from shipper.lumberjack.bounds import Bounds
 from shipper.lumberjack.decoder import Limits
@@ -120,6 +120,8 @@ class Receiver:
             recover(settings.path_data / "state.db")
             self._ledger = _Acknowledging(self._tell)
             self._queue = open_queue(settings, self._ledger, linger=0.0)
+            self._queue.mended()  # what is missing has been said; there is no file to read it from again
+            self._next_note = 0.0
             opened.callback(self._queue.release)
             self._senders = Senders(settings, self._queue)
             opened.callback(self._senders.close)
@@ -240,6 +242,12 @@ class Receiver:
         if not self._stopping:
             self._moved = (self._moved[0], now)
         self._senders.supervise()
+        if now >= self._next_note:
+            self._next_note = now + 1.0
+            with contextlib.suppress(
+                StateError
+            ):  # the next one tries again; what it cannot tell then is what is missing
+                self._queue.secure()
         if self._pulse:
             self._pulse()
         if self._observer and self._observer.due(now):

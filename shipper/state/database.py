@@ -68,13 +68,15 @@ CREATE TABLE lags (                   -- files with bytes that are not acknowled
     size          INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE owed (                   -- files whose offset the spool has acknowledged: what the output had of them before
-    file          INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
+    file          INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
+    spool         TEXT NOT NULL,      -- the name of the spool that has the rest
     prefix_length INTEGER NOT NULL,   -- the fingerprint as of that
     prefix        BLOB NOT NULL,
     offset        INTEGER NOT NULL,
     tail          BLOB NOT NULL,
-    seal          INTEGER NOT NULL
-) STRICT;
+    seal          INTEGER NOT NULL,
+    PRIMARY KEY (file, spool)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE copies (                 -- files that hold the beginning of another's content, which is read there
     device        INTEGER NOT NULL,
     inode         INTEGER NOT NULL,
@@ -146,13 +148,15 @@ ALTER TABLE salts ADD COLUMN seal INTEGER;
 """,
     4: """
 CREATE TABLE owed (
-    file          INTEGER PRIMARY KEY REFERENCES files ON DELETE CASCADE,
+    file          INTEGER NOT NULL REFERENCES files ON DELETE CASCADE,
+    spool         TEXT NOT NULL,
     prefix_length INTEGER NOT NULL,
     prefix        BLOB NOT NULL,
     offset        INTEGER NOT NULL,
     tail          BLOB NOT NULL,
-    seal          INTEGER NOT NULL
-) STRICT;
+    seal          INTEGER NOT NULL,
+    PRIMARY KEY (file, spool)
+) STRICT, WITHOUT ROWID;
 """,
 }
 """From the version to the one after it."""

@@ -22,6 +22,8 @@ _NAME = "manifest"
 class Manifest(NamedTuple):
     """Of one spool."""
 
+    spool: str
+    """Its name for the registry, and no other's: another spool under the same path has another one."""
     lengths: dict[int, int]
     """The number of each segment that holds something, and the bytes that it has at least."""
     damaged: bool = False
@@ -31,7 +33,7 @@ class Manifest(NamedTuple):
         """Durably, in place of the one before. Raises ``OSError``."""
         new = folder / f"{_NAME}.new"
         with new.open("w", encoding="ascii") as file:
-            json.dump({"segments": self.lengths, "damaged": self.damaged}, file)
+            json.dump({"spool": self.spool, "segments": self.lengths, "damaged": self.damaged}, file)
             file.flush()
             os.fsync(file.fileno())
         new.replace(folder / _NAME)
@@ -43,7 +45,7 @@ def read(folder: Path) -> Manifest | None:
     try:
         found = json.loads((folder / _NAME).read_bytes())
         lengths = {int(number): int(length) for number, length in found["segments"].items()}
-        return Manifest(lengths, bool(found["damaged"]))
+        return Manifest(str(found["spool"]), lengths, bool(found["damaged"]))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -57,7 +57,7 @@ _SEALED = {
     "cuts": "file, offset",
     "joins": "file, offset, next, until",
     "salts": "output, key, next",
-    "owed": "file, prefix_length, prefix, offset, tail",
+    "owed": "file, spool, prefix_length, prefix, offset, tail",
 }
 """The columns that a seal is of."""
 

@@ -101,13 +101,12 @@ class Registry:
         self._places: dict[tuple[int, int], dict[int, Entry]] = {}
         self._keys: dict[bytes, dict[int, Entry]] = {}
         self._nested = False
-        self.spooled = False
-        """Whether offsets may be of what the spool has acknowledged only: to be said before they are committed."""
-        self.owed: set[int] = set()
-        """The files of which that is so."""
-        self.owed.update(
-            file for (file,) in self._query("SELECT file FROM owed JOIN files USING (file) WHERE output = ?", output)
-        )
+        self.spooled = ""
+        """The spool that may be the only one to have what offsets are of: to be said before these are committed."""
+        self.owed: dict[str, set[int]] = {}
+        """Spool → the files of which that is so."""
+        for file, spool in self._query("SELECT file, spool FROM owed JOIN files USING (file) WHERE output = ?", output):
+            self.owed.setdefault(spool, set()).add(file)
         for row in rows:
             self._index(Entry(*row))
         self._copies: dict[tuple[int, int], Copy] = {}
@@ -162,27 +161,32 @@ class Registry:
         entry.prefix_length, entry.prefix, entry.offset, entry.tail = copy[4:]
         entry.size, entry.modified = copy.size, copy.modified
 
-    def delivered(self) -> None:
-        """The output has all that the spool had acknowledged."""
-        with self._transaction():
-            for file in self.owed:
-                self._query("DELETE FROM owed WHERE file = ?", file)
-                for table in ("cuts", "joins"):
-                    self._query(f"DELETE FROM {table} WHERE file = ? AND offset <= ?", file, self._entries[file].offset)
-        self.owed.clear()
+    def undelivered(self) -> frozenset[int]:
+        """The files of which the output is not known to have all that is acknowledged."""
+        return frozenset().union(*self.owed.values())
 
-    def rewind(self) -> list[Entry]:
-        """Go back to what the output has of the files that the spool had more of; which they are."""
-        entries = [self._entries[file] for file in self.owed]
-        rows = []
-        for entry in entries:
-            [row] = self._query("SELECT prefix_length, prefix, offset, tail FROM owed WHERE file = ?", entry.file)
-            rows.append(row)
+    def delivered(self, spool: str) -> None:
+        """The output has all that this spool had acknowledged."""
+        files = self.owed.get(spool, set())
+        others = frozenset().union(*(owing for name, owing in self.owed.items() if name != spool))
+        with self._transaction():
+            for file in files:
+                self._query("DELETE FROM owed WHERE file = ? AND spool = ?", file, spool)
+                if file not in others:
+                    self._pass(self._entries[file])
+        self.owed.pop(spool, None)
+
+    def rewind(self, spool: str) -> list[Entry]:
+        """Go back to what the output has of the files that this spool had more of; which they are."""
+        entries = [self._entries[file] for file in sorted(self.owed[spool])]
+        query = "SELECT prefix_length, prefix, offset, tail FROM owed WHERE file = ? AND spool = ?"
+        rows = [self._query(query, entry.file, spool)[0] for entry in entries]
         for entry, (prefix_length, prefix, offset, tail) in zip(entries, rows, strict=True):
-            entry.prefix_length, entry.prefix, entry.offset, entry.tail = prefix_length, prefix, offset, tail
-            entry.size, entry.modified = -1, 0
+            if offset < entry.offset:
+                entry.prefix_length, entry.prefix, entry.offset, entry.tail = prefix_length, prefix, offset, tail
+                entry.size, entry.modified = -1, 0
         self.commit(entries)
-        self.delivered()
+        self.delivered(spool)
         return entries
 
     def _index(self, entry: Entry) -> None:
@@ -204,7 +208,8 @@ class Registry:
         """From memory, with its copies, as the database does."""
         if (entry := self._entries.pop(file, None)) is not None:
             self._unindex(entry)
-        self.owed.discard(file)
+        for files in self.owed.values():
+            files.discard(file)
         for place in self._copied.pop(file, {}):
             del self._copies[place]
 
@@ -243,26 +248,33 @@ class Registry:
     def commit(self, entries: Iterable[Entry]) -> None:
         """Make the given entries durable as they are now, and forget the cuts that they have passed."""
         assignments = ", ".join(f"{column} = ?" for column in COLUMNS[1:])
-        owed: set[int] = set()
+        owing = self.owed.get(self.spooled, set())
+        others = self.undelivered() - owing
+        new: set[int] = set()
         with self._transaction():
             for entry in entries:
-                if self.spooled and entry.file not in self.owed:
-                    owed |= self._keep_owed(entry)
+                if self.spooled and entry.file not in owing and self._keep_owed(entry):
+                    new.add(entry.file)
                 values = [getattr(entry, column) for column in COLUMNS[1:]]
                 seal = database.seal((self._output, *values))
                 self._query(f"UPDATE files SET {assignments}, seal = ? WHERE file = ?", *values, seal, entry.file)
-                if entry.file not in self.owed | owed:
-                    self._query("DELETE FROM cuts WHERE file = ? AND offset <= ?", entry.file, entry.offset)
-                    self._query("DELETE FROM joins WHERE file = ? AND offset <= ?", entry.file, entry.offset)
-        self.owed |= owed
+                if entry.file not in owing and entry.file not in new and entry.file not in others:
+                    self._pass(entry)
+        if new:
+            self.owed.setdefault(self.spooled, set()).update(new)
 
-    def _keep_owed(self, entry: Entry) -> set[int]:
-        """What the output has of a file, before the database has more; in a set, if it moves on."""
+    def _keep_owed(self, entry: Entry) -> bool:
+        """What the output has of a file, before the database has more; whether it moves on at all."""
         [row] = self._query("SELECT prefix_length, prefix, offset, tail FROM files WHERE file = ?", entry.file)
         if entry.offset <= row[2]:
-            return set()
-        self._keep("owed", entry.file, *row)
-        return {entry.file}
+            return False
+        self._keep("owed", entry.file, self.spooled, *row)
+        return True
+
+    def _pass(self, entry: Entry) -> None:
+        """The cuts up to its offset are not needed any more."""
+        self._query("DELETE FROM cuts WHERE file = ? AND offset <= ?", entry.file, entry.offset)
+        self._query("DELETE FROM joins WHERE file = ? AND offset <= ?", entry.file, entry.offset)
 
     def cut(self, entry: Entry, offset: int) -> None:
         """Make it durable that an event ends at ``offset``."""

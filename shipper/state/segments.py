@@ -141,7 +141,7 @@ def scan(path: Path, number: int) -> Scan:
 def _scan(descriptor: int, size: int, number: int) -> Scan:
     found = Scan()
     header = _pread(descriptor, HEADER_BYTES, 0)
-    if len(header) < HEADER_BYTES or not any(header):
+    if len(header) < HEADER_BYTES or (not any(header) and _next_record(descriptor, HEADER_BYTES, size, number) == size):
         found.torn = size
         return found
     magic, version, _, _ = _HEADER.unpack_from(header)

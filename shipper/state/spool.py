@@ -105,6 +105,16 @@ class Spool:
         return self._integrity.damaged
 
     @property
+    def name(self) -> str:
+        """Its own: another spool under the same path has another one."""
+        return self._integrity.spool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the output is not known to have all that was ever in it."""
+        return bool(self.left or self._integrity.unread or self._integrity.damaged)
+
+    @property
     def waiting(self) -> bool:
         """Whether a record is left that was not given out."""
         return any(segment.waiting for segment in self._segments)
@@ -124,9 +134,10 @@ class Spool:
         self._integrity.note(self._segments)
 
     def mended(self) -> None:
-        """Somebody has made good for what is missing. Raises ``OSError``."""
+        """Somebody has made good for what is missing."""
         self._integrity.damaged = False
-        self.note()
+        with contextlib.suppress(OSError):  # a disk may be full until something is delivered; the next note tries again
+            self.note()
 
     def settle(self) -> None:
         """End the segment that is written to when it is large enough, or all in it is done; not while ``write`` runs."""

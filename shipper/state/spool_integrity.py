@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,14 @@ class Integrity:
         """``folder`` is the spool's own. Raises ``OSError``."""
         self._folder = folder
         self._noted = manifest.read(folder)
+        self.spool = self._noted.spool if self._noted else secrets.token_hex(8)
+        """Its name, see ``Manifest``."""
         self.lost = 0
         """Documents that could not be read, as far as they can be counted."""
-        self.damaged = self._noted is None or self._noted.damaged
-        """Whether documents that were acknowledged are missing, or nobody knows."""
+        self.damaged = self._noted is not None and self._noted.damaged
+        """Whether documents that were acknowledged are missing."""
+        self.unread: dict[int, int] = {}
+        """Segments that hold something and cannot be read now, and their lengths as far as they are known."""
 
     @property
     def expected(self) -> Mapping[int, int]:
@@ -40,13 +45,14 @@ class Integrity:
 
     def note(self, held: Iterable[Segment]) -> None:
         """Write down what there is, before anybody relies on that. Raises ``OSError``."""
-        now = Manifest({each.number: each.length for each in held if each.left}, self.damaged)
+        lengths = {each.number: each.length for each in held if each.left}
+        now = Manifest(self.spool, self.unread | lengths, self.damaged)
         if now == self._noted:
             return
         try:
             now.write(self._folder)
         except FileNotFoundError:
-            self.damaged = True  # the folder is gone: that there is no manifest says it as well
+            self.damaged = True  # the folder is gone: that no manifest has this name says it as well
         else:
             self._noted = now
 
@@ -55,9 +61,15 @@ class Integrity:
         self.damaged = True
         if self._noted and not self._noted.damaged:
             noted = self._noted._replace(damaged=True)
-            with contextlib.suppress(OSError):  # where the folder is gone, there is no manifest: that says it too
+            with contextlib.suppress(
+                OSError
+            ):  # the next note says it, or, where the folder is gone, that there is none
                 noted.write(self._folder)
                 self._noted = noted
+
+    def leave(self, number: int) -> None:
+        """A segment cannot be read now: what it holds is not delivered, and not lost."""
+        self.unread[number] = self.expected.get(number, 0)
 
     def rescan(self, segment: Segment) -> None:
         """Read the headers again; what was damaged since the start is lost. Raises ``OSError``."""
@@ -68,6 +80,7 @@ class Integrity:
         left = [record for record in segment.records if record.sequence not in segment.done]
         if len(left) < segment.left:
             lost = segment.documents - sum(record.documents for record in left)
+            segment.length = max((record.end for record in segment.records), default=0)
             segment.left, segment.documents = len(left), segment.documents - lost
             segment.given &= {record.sequence for record in left} | segment.done
             self._lose(segment, lost, f"{lost} documents in it cannot be read")
@@ -78,6 +91,10 @@ class Integrity:
             self.rescan(segment)
         left = [record for record in segment.records or () if record.sequence not in segment.done]
         bad = [record for record in left if segment.body(record) is None]
+        self.found()
+        with contextlib.suppress(OSError):  # it would be found, and made good for, once more after a restart
+            done = b"".join(segments.encode_done(segment.number, record.sequence) for record in bad)
+            append(segment.done_path, done, sync=True)
         for record in bad:
             segment.count_done(record)
         lost, size = sum(record.documents for record in bad), sum(record.length for record in bad)
@@ -119,10 +136,14 @@ def load(folder: Path, integrity: Integrity) -> tuple[list[Segment], int, int]:
     for number, path in sorted(names):
         segment = Segment(path, number)
         if segment.corrupt and not segment.done_path.exists():
+            if number in integrity.expected:
+                integrity.leave(number)  # of a newer version
             continue
         kept.add(segment.done_path)
         scan = _load_segment(segment, integrity, newest=number == newest)
-        if scan is not None:
+        if scan is None:
+            integrity.leave(number)
+        else:
             loaded.append(segment)
             sequences.update(record.sequence for record in scan.records[-1:])  # they rise
     for stray in set(folder.glob("*.done")) - kept:

@@ -60,7 +60,9 @@ class Segment:
             self.given.add(record.sequence)
 
     def count_done(self, record: Record) -> None:
-        """A record is not left any more."""
+        """A record is not left any more: delivered, or lost, or both where a sender had it already."""
+        if record.sequence in self.done:
+            return
         self.done.add(record.sequence)
         self.given.add(record.sequence)
         self.left -= 1

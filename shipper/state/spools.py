@@ -22,6 +22,7 @@ from shipper.state.spool_segment import Segment, sync_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shipper.state.manifest import Manifest
     from shipper.state.segments import Record
 
 log = logging.getLogger(__name__)
@@ -113,20 +114,26 @@ def undelivered(folder: Path, target: str) -> frozenset[int]:
 
 
 def has_documents(folder: Path, target: str) -> bool:
-    """Whether the spool below ``folder`` has documents that the target has not taken. Raises ``StateError``."""
+    """Whether the spool below ``folder`` has documents that the target has not taken, or should have. Raises ``StateError``."""
+    own = folder / folder_name(target)
     try:
-        return any(True for _ in _left(folder / folder_name(target)))
+        noted = manifest.read(own)
+        return bool(noted and noted.lengths) or any(True for _ in _left(own))
     except OSError as error:
         raise explain(error, folder) from error
 
 
-def is_done(folder: Path, target: str) -> bool:
-    """Whether the target is known to have taken all that ever was in its spool below ``folder``. Raises ``StateError``."""
-    try:
-        found = manifest.read(folder / folder_name(target))
-    except OSError as error:
-        raise explain(error, folder) from error
-    return found is not None and not found.lengths and not found.damaged
+def manifests(data: Path, named: Path, target: str) -> dict[str, Manifest]:
+    """Of all spools that there are now for the target, by their names. Raises ``StateError``."""
+    found = {}
+    for folder in folders(data, named):
+        try:
+            one = manifest.read(folder / folder_name(target))
+        except OSError as error:
+            raise explain(error, folder) from error
+        if one is not None:
+            found[one.spool] = one
+    return found
 
 
 def explain(error: OSError, path: Path) -> StateError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
+from unittest import mock
 
 import orjson
 import pytest
@@ -13,8 +15,10 @@ from shipper.agent import Agent
 from shipper.delivery import queue
 from shipper.errors import UnavailableError
 from shipper.outputs.file import FileOutput
+from shipper.outputs.target import target
 from shipper.settings import from_mapping
 from shipper.state import segments
+from shipper.state.spool import Spool
 
 
 @pytest.fixture
@@ -181,3 +185,63 @@ def test_where_the_spool_is_sound_nothing_is_sent_twice(settings, down, outage, 
     with Agent(settings) as agent:
         assert agent.run(once=True)
         assert agent.progress().documents.delivered == 0
+
+
+def everything():
+    return {f"line {n}" for n in range(200)}
+
+
+@pytest.mark.slow
+def test_another_spool_under_its_path_does_not_answer_for_it(settings, down, outage, tmp_path):
+    """A mount that is not there: its mount point may have been used as well."""
+    spool = tmp_path / "home/spool"
+    other = Spool(tmp_path / "mount point", target(settings), max_bytes=1 << 20)
+    other.note()
+    other.close()
+    with Agent(settings) as agent:
+        thread = outage(agent)
+        agent.stop()
+        thread.join(20)
+    spool.rename(tmp_path / "disk that died")
+    (tmp_path / "mount point").rename(spool)
+    down()
+    with Agent(settings) as agent:
+        assert agent.run(once=True)
+    assert set(shipped(tmp_path)) == everything()
+
+
+@pytest.mark.slow
+def test_what_cannot_be_read_now_is_neither_delivered_nor_lost(settings, down, outage, tmp_path, monkeypatch):
+    with Agent(settings) as agent:
+        thread = outage(agent)
+        agent.stop()
+        thread.join(20)
+    down()
+    with monkeypatch.context() as broken:
+        broken.setattr(segments, "scan", mock.Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+        with Agent(settings) as agent:
+            agent.run(once=True)
+            assert agent._registry.undelivered()
+    assert shipped(tmp_path) == []
+    with Agent(settings) as agent:
+        assert agent.run(once=True)
+        assert not agent._registry.undelivered()
+    assert shipped(tmp_path) == [f"line {n}" for n in range(200)]
+
+
+@pytest.mark.slow
+def test_a_damaged_record_is_made_good_for_once(settings, down, outage, tmp_path, caplog):
+    with Agent(settings) as agent:
+        thread = outage(agent)
+        agent.stop()
+        thread.join(20)
+    [segment] = (tmp_path / "home/spool").glob("*/*.spool")
+    flip(segment)
+    for _ in range(3):  # the output is down
+        with Agent(settings) as agent:
+            agent.run(once=True, patience=0.3)
+    down()
+    with Agent(settings) as agent:
+        assert agent.run(once=True)
+    assert set(shipped(tmp_path)) == everything()
+    assert caplog.text.count("is read again from byte 0") == 1

@@ -146,7 +146,7 @@ def test_what_only_the_spool_has_acknowledged_is_not_complete(ship, ask, logs, c
     settings = load(config)
     with closing(Registry(settings.path_data / "state.db", target(settings))) as registry:
         [entry] = registry.entries()
-        registry._keep("owed", entry.file, 0, b"", 0, b"")
+        registry._keep("owed", entry.file, "a spool", 0, b"", 0, b"")
     code, found = ask()
     assert (code, found["a.log"]["complete"], found["a.log"]["safe"]) == (1, False, False)
     assert found["a.log"]["why"] == "the output has not taken it from the spool yet"

@@ -360,6 +360,12 @@ def test_a_page_of_zeros_costs_what_was_in_it(damaged):
     assert "bytes in it cannot be read" in messages[0]
 
 
+def test_a_header_of_zeros_costs_no_record(damaged):
+    _, damage = damaged
+    got, corrupt, _ = damage(lambda data: bytes(32) + data[32:])
+    assert (got, corrupt) == ([0, 1, 2, 3, 4, 5], ["00000001.spool.corrupt"])
+
+
 def test_a_segment_of_a_newer_version_is_set_aside_and_named(damaged):
     _, damage = damaged
     newer = segments._HEADER.pack(b"ELKSPOOL", 2, 1, 7)
