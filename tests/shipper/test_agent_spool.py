@@ -245,3 +245,21 @@ def test_a_damaged_record_is_made_good_for_once(settings, down, outage, tmp_path
         assert agent.run(once=True)
     assert set(shipped(tmp_path)) == everything()
     assert caplog.text.count("is read again from byte 0") == 1
+
+
+@pytest.mark.slow
+def test_damage_is_made_good_for_with_the_settings_in_use(settings, down, outage, tmp_path):
+    pipeline = tmp_path / "pipeline.conf"
+    pipeline.write_text('filter { mutate { add_field => { "x" => "y" } } }')
+    [one] = settings.inputs
+    settings = settings.model_copy(update={"inputs": (one.model_copy(update={"pipeline": str(pipeline)}),)})
+    with Agent(settings) as agent:
+        thread = outage(agent)
+        pipeline.write_text("filter { mutate { add_fie")  # somebody is at work on it
+        [segment] = (tmp_path / "home/spool").glob("*/*.spool")
+        flip(segment)
+        down()
+        until(lambda: set(shipped(tmp_path)) == everything())
+        agent.stop()
+        thread.join(20)
+        assert not thread.is_alive()

@@ -503,3 +503,17 @@ def test_what_is_missing_is_seen_beside_a_segment_that_a_kill_kept_from_being_re
     spool = opened()
     assert spool.damaged
     assert numbers(spool) == [3]
+
+
+def test_a_record_that_a_sender_has_while_its_segment_is_condemned_counts_once(opened):
+    spool = opened()
+    write(spool, 1, 2, 3)
+    first, second = spool.take(), spool.take()
+    with (spool.path / "00000001.spool").open("r+b") as file:
+        for place in (first, second):
+            file.seek(place.record.end - 2)
+            file.write(b"?")
+    assert spool.read(second) is None
+    assert (spool.left, spool.lost) == (1, 2)
+    spool.done(first)
+    assert (spool.left, numbers(spool)) == (1, [3])
