@@ -3,10 +3,10 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from contextlib import contextmanager
 
 import orjson
 import pytest
+from following import following, wait_for
 
 from shipper.agent import Agent
 from shipper.errors import StateError, UnavailableError
@@ -16,13 +16,6 @@ from shipper.settings import from_mapping
 
 RECORD = "2017-07-04 11:11:37.%03d  INFO 60820 --- [pool-3-thread-1] br.com.service.ContaService      : GET %d\n"
 TRACE = "java.lang.IllegalStateException: no\n\tat a.B.c(B.java:1)\n"
-
-
-@pytest.fixture
-def logs(tmp_path):
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -48,29 +41,6 @@ def ship(settings):
     with Agent(settings) as agent:
         assert agent.run(once=True)
         return agent.progress()
-
-
-@contextmanager
-def following(settings):
-    """An agent that runs in a thread until the block ends, then drains."""
-    with Agent(settings) as agent:
-        thread = threading.Thread(target=agent.run)
-        thread.start()
-        try:
-            yield agent
-        finally:
-            agent.stop()
-            thread.join(30)
-            assert not thread.is_alive()
-
-
-def wait_for(condition, seconds=20.0):
-    deadline = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        deadline.wait(0.02)
-    raise AssertionError("it did not come about")
 
 
 def test_once_ships_everything_and_a_second_time_nothing(settings, logs, shipped):

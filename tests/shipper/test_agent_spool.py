@@ -8,8 +8,8 @@ import shutil
 import threading
 from unittest import mock
 
-import orjson
 import pytest
+from following import wait_for
 
 from shipper.agent import Agent
 from shipper.delivery import queue
@@ -20,12 +20,13 @@ from shipper.settings import from_mapping
 from shipper.state import segments
 from shipper.state.spool import Spool
 
+EVERYTHING = {f"line {n}" for n in range(200)}
+
 
 @pytest.fixture
-def settings(tmp_path):
-    (tmp_path / "logs").mkdir()
+def settings(tmp_path, logs):
     data = {
-        "inputs": [{"type": "filestream", "paths": [f"{tmp_path}/logs/*.log"]}],
+        "inputs": [{"type": "filestream", "paths": [f"{logs}/*.log"]}],
         "output.file.path": str(tmp_path / "out"),
         "queue.disk.max_size": "64MiB",
     }
@@ -49,27 +50,13 @@ def down(monkeypatch):
     return broken.clear
 
 
-def shipped(tmp_path):
-    path = tmp_path / "out/shipper.ndjson"
-    return [orjson.loads(line)["message"] for line in path.read_bytes().splitlines()] if path.exists() else []
-
-
-def until(condition):
-    waited = threading.Event()
-    for _ in range(1000):
-        if condition():
-            return
-        waited.wait(0.01)
-    raise AssertionError("it did not come about")
-
-
-def test_a_file_that_is_gone_before_the_output_is_back_is_not_lost(settings, down, tmp_path):
+def test_a_file_that_is_gone_before_the_output_is_back_is_not_lost(settings, down, shipped, tmp_path):
     log = tmp_path / "logs/a.log"
     log.write_text("".join(f"line {n}\n" for n in range(500)))
     with Agent(settings) as agent:
         thread = threading.Thread(target=agent.run)
         thread.start()
-        until(lambda: agent._queue._spool.documents == 500)
+        wait_for(lambda: agent._queue._spool.documents == 500)
         agent.stop()
         thread.join(20)
         assert not thread.is_alive(), "all is safe: nothing to wait for"
@@ -78,20 +65,20 @@ def test_a_file_that_is_gone_before_the_output_is_back_is_not_lost(settings, dow
     down()
     with Agent(settings) as agent:
         assert agent.run(once=True)
-    assert shipped(tmp_path) == [f"line {n}" for n in range(500)]
+    assert shipped() == [f"line {n}" for n in range(500)]
     with Agent(settings) as agent:
         assert agent.run(once=True)
         assert agent.progress().documents.delivered == 0
 
 
-def test_a_single_run_is_complete_only_when_the_output_has_it(settings, down, tmp_path):
+def test_a_single_run_is_complete_only_when_the_output_has_it(settings, down, shipped, tmp_path):
     (tmp_path / "logs/a.log").write_text("one\n")
     with Agent(settings) as agent:
         assert not agent.run(once=True, patience=0.3)
     down()
     with Agent(settings) as agent:
         assert agent.run(once=True)
-    assert shipped(tmp_path) == ["one"]
+    assert shipped() == ["one"]
 
 
 def flip(segment):
@@ -124,29 +111,35 @@ def outage(settings, down, tmp_path):
         for count in (100, 200):
             with log.open("a") as file:
                 file.writelines(f"line {n}\n" for n in range(count - 100, count))
-            until(lambda count=count: agent._queue._spool.documents == count)
-        until(lambda: agent._registry.owed)
+            wait_for(lambda count=count: agent._queue._spool.documents == count)
+        wait_for(lambda: agent._registry.owed)
         return thread
 
     return begin
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-@pytest.mark.parametrize("disk", [True, False], ids=["with the spool", "without one now"])
-def test_what_a_spool_lost_while_nothing_ran_is_read_again(settings, down, outage, tmp_path, damage, disk, caplog):  # noqa: PLR0917 - fixtures
+@pytest.fixture
+def stopped(settings, outage, tmp_path):
+    """Such an agent has been stopped; the segment of its spool."""
     with Agent(settings) as agent:
         thread = outage(agent)
         agent.stop()
         thread.join(20)
     [segment] = (tmp_path / "home/spool").glob("*/*.spool")
-    damage(segment)
+    return segment
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("disk", [True, False], ids=["with the spool", "without one now"])
+def test_what_a_spool_lost_while_nothing_ran_is_read_again(settings, down, stopped, shipped, damage, disk, caplog):  # noqa: PLR0917 - fixtures
+    damage(stopped)
     down()
     if not disk:
         settings = settings.model_copy(update={"queue_disk": None})
     with Agent(settings) as agent:
         assert agent.run(once=True)
-    assert set(shipped(tmp_path)) == {f"line {n}" for n in range(200)}
+    assert set(shipped()) == EVERYTHING
     assert "a.log is read again from byte 0" in caplog.text
     assert "read from its file again" not in caplog.text, "that is said of what never counted"
     with Agent(settings) as agent:
@@ -156,99 +149,83 @@ def test_what_a_spool_lost_while_nothing_ran_is_read_again(settings, down, outag
 
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_what_a_spool_loses_while_the_agent_runs_is_read_again(settings, down, outage, tmp_path, damage):
+def test_what_a_spool_loses_while_the_agent_runs_is_read_again(settings, down, outage, shipped, tmp_path, damage):  # noqa: PLR0917 - fixtures
     with Agent(settings) as agent:
         thread = outage(agent)
         [segment] = (tmp_path / "home/spool").glob("*/*.spool")
         damage(segment)
         down()
-        until(lambda: set(shipped(tmp_path)) == {f"line {n}" for n in range(200)})
+        wait_for(lambda: set(shipped()) == EVERYTHING)
         agent.stop()
         thread.join(20)
         assert not thread.is_alive()
-    before = len(shipped(tmp_path))
+    before = len(shipped())
     with Agent(settings) as agent:
         assert agent.run(once=True)
-    assert len(shipped(tmp_path)) == before
+    assert len(shipped()) == before
 
 
 @pytest.mark.slow
-def test_where_the_spool_is_sound_nothing_is_sent_twice(settings, down, outage, tmp_path):
+def test_where_the_spool_is_sound_nothing_is_sent_twice(settings, down, outage, shipped, tmp_path):
     with Agent(settings) as agent:
         thread = outage(agent)
         down()
-        until(lambda: not agent._registry.owed)
+        wait_for(lambda: not agent._registry.owed)
         agent.stop()
         thread.join(20)
-    assert shipped(tmp_path) == [f"line {n}" for n in range(200)]
+    assert shipped() == [f"line {n}" for n in range(200)]
     (tmp_path / "home/spool").rename(tmp_path / "lost later")
     with Agent(settings) as agent:
         assert agent.run(once=True)
         assert agent.progress().documents.delivered == 0
 
 
-def everything():
-    return {f"line {n}" for n in range(200)}
-
-
 @pytest.mark.slow
-def test_another_spool_under_its_path_does_not_answer_for_it(settings, down, outage, tmp_path):
+def test_another_spool_under_its_path_does_not_answer_for_it(settings, down, stopped, shipped, tmp_path):
     """A mount that is not there: its mount point may have been used as well."""
-    spool = tmp_path / "home/spool"
+    spool = stopped.parent.parent
     other = Spool(tmp_path / "mount point", target(settings), max_bytes=1 << 20)
     other.note()
     other.close()
-    with Agent(settings) as agent:
-        thread = outage(agent)
-        agent.stop()
-        thread.join(20)
     spool.rename(tmp_path / "disk that died")
     (tmp_path / "mount point").rename(spool)
     down()
     with Agent(settings) as agent:
         assert agent.run(once=True)
-    assert set(shipped(tmp_path)) == everything()
+    assert set(shipped()) == EVERYTHING
 
 
 @pytest.mark.slow
-def test_what_cannot_be_read_now_is_neither_delivered_nor_lost(settings, down, outage, tmp_path, monkeypatch):
-    with Agent(settings) as agent:
-        thread = outage(agent)
-        agent.stop()
-        thread.join(20)
+def test_what_cannot_be_read_now_is_neither_delivered_nor_lost(settings, down, stopped, shipped, monkeypatch):
+    assert stopped.exists()
     down()
     with monkeypatch.context() as broken:
         broken.setattr(segments, "scan", mock.Mock(side_effect=OSError(errno.EIO, "Input/output error")))
         with Agent(settings) as agent:
             agent.run(once=True)
             assert agent._registry.undelivered()
-    assert shipped(tmp_path) == []
+    assert shipped() == []
     with Agent(settings) as agent:
         assert agent.run(once=True)
         assert not agent._registry.undelivered()
-    assert shipped(tmp_path) == [f"line {n}" for n in range(200)]
+    assert shipped() == [f"line {n}" for n in range(200)]
 
 
 @pytest.mark.slow
-def test_a_damaged_record_is_made_good_for_once(settings, down, outage, tmp_path, caplog):
-    with Agent(settings) as agent:
-        thread = outage(agent)
-        agent.stop()
-        thread.join(20)
-    [segment] = (tmp_path / "home/spool").glob("*/*.spool")
-    flip(segment)
+def test_a_damaged_record_is_made_good_for_once(settings, down, stopped, shipped, caplog):
+    flip(stopped)
     for _ in range(3):  # the output is down
         with Agent(settings) as agent:
             agent.run(once=True, patience=0.3)
     down()
     with Agent(settings) as agent:
         assert agent.run(once=True)
-    assert set(shipped(tmp_path)) == everything()
+    assert set(shipped()) == EVERYTHING
     assert caplog.text.count("is read again from byte 0") == 1
 
 
 @pytest.mark.slow
-def test_damage_is_made_good_for_with_the_settings_in_use(settings, down, outage, tmp_path):
+def test_damage_is_made_good_for_with_the_settings_in_use(settings, down, outage, shipped, tmp_path):
     pipeline = tmp_path / "pipeline.conf"
     pipeline.write_text('filter { mutate { add_field => { "x" => "y" } } }')
     [one] = settings.inputs
@@ -259,7 +236,7 @@ def test_damage_is_made_good_for_with_the_settings_in_use(settings, down, outage
         [segment] = (tmp_path / "home/spool").glob("*/*.spool")
         flip(segment)
         down()
-        until(lambda: set(shipped(tmp_path)) == everything())
+        wait_for(lambda: set(shipped()) == EVERYTHING)
         agent.stop()
         thread.join(20)
         assert not thread.is_alive()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import orjson
 import pytest
+from following import wait_for
 
 from shipper import agent as module
 from shipper.agent import Agent
@@ -117,15 +118,6 @@ def running(settings):
             it.agent.stop()
             thread.join(30)
             assert not thread.is_alive()
-
-
-def wait_for(condition, seconds=20.0):
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not come about")
 
 
 def messages(taken):

@@ -7,24 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 
-import orjson
 import pytest
+from following import following, wait_for
 
 from shipper.agent import Agent
 from shipper.outputs.batch import Outcomes
 from shipper.settings import from_mapping
 
 RECORD = "2017-07-04 11:11:37.%03d  INFO 60820 --- [pool-3-thread-1] br.com.service.ContaService      : GET %d\n"
-
-
-@pytest.fixture
-def logs(tmp_path):
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -37,42 +28,9 @@ def settings(tmp_path, logs):
     return make
 
 
-@pytest.fixture
-def shipped(tmp_path):
-    def read():
-        path = tmp_path / "out/shipper.ndjson"
-        whole = path.read_bytes().split(b"\n")[:-1] if path.exists() else []  # the last line may be being written
-        return [orjson.loads(line)["message"] for line in whole]
-
-    return read
-
-
-@contextmanager
-def following(settings):
-    """An agent that runs in a thread until the block ends, then drains."""
-    with Agent(settings) as agent:
-        thread = threading.Thread(target=agent.run)
-        thread.start()
-        try:
-            yield agent
-        finally:
-            agent.stop()
-            thread.join(30)
-            assert not thread.is_alive()
-
-
 def once(settings):
     with Agent(settings) as agent:
         assert agent.run(once=True)
-
-
-def wait_for(condition, seconds=20.0):
-    deadline = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        deadline.wait(0.02)
-    raise AssertionError("it did not come about")
 
 
 def numbered(name, count, begin=0):

@@ -66,7 +66,7 @@ setup.kibana:
 output.logstash:
   hosts: ["ls1:5044", "ls2:5044"]
   loadbalance: true
-  ssl.certificate_authorities: ["/etc/pki/root/ca.pem"]
+  ssl.certificate_authorities: ["/etc/pki/tls/ca.pem"]
 xpack.monitoring.enabled: false
 queue.mem:
   events: 4096
