@@ -21,9 +21,9 @@ OWN = Path("/own")
 ELASTICSEARCH = os.environ["ELASTICSEARCH_URL"]
 KIBANA = os.environ["KIBANA_URL"]
 WAIT = 300.0
-"""Seconds that Kibana gets for its start."""
+"""Seconds that Kibana gets for its start, and Elasticsearch for each answer: on a busy disk the first user takes minutes."""
 PATIENCE = 60.0
-"""Seconds that Elasticsearch gets to know its users."""
+"""Seconds that Elasticsearch gets to know its users, before a refused password is called wrong."""
 
 TRUSTED = ssl.create_default_context(cafile=str(OWN / "ca.crt"))
 
@@ -47,20 +47,22 @@ def call(method: str, url: str, body: dict[str, Any] | None = None) -> dict[str,
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), method=method)
     request.add_header("content-type", "application/json")
     request.add_header("authorization", "Basic " + b64encode(f"elastic:{secret('elasticsearch')}".encode()).decode())
-    deadline = time.monotonic() + PATIENCE
+    begun = time.monotonic()
     while True:
         try:
-            with urllib.request.urlopen(request, context=TRUSTED, timeout=20) as answer:
+            with urllib.request.urlopen(request, context=TRUSTED, timeout=60) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             why = f"{error.code}: {error.read(2000).decode(errors='replace')}"
+            patience = WAIT
             if error.code == 401:
+                patience = PATIENCE
                 why = "the password of elastic is another one: was the volume own-elasticsearch made anew, and elasticsearch kept?"
-            if error.code not in {401, 429, 503} or time.monotonic() > deadline:
+            if error.code not in {401, 429, 503} or time.monotonic() > begun + patience:
                 sys.exit(f"{url}: {why}")
         except OSError as error:
-            if time.monotonic() > deadline:
-                sys.exit(f"{url}: {error}: see docker compose logs elasticsearch")
+            if time.monotonic() > begun + WAIT:
+                sys.exit(f"{url}: {error}, for {WAIT:g} s: see docker compose logs elasticsearch")
         time.sleep(2)
 
 
