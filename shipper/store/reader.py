@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shipper.errors import ShipperError, StateError
 from shipper.store.faults import explain
-from shipper.store.schema import is_partition, open_for_reading
+from shipper.store.schema import open_for_reading, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,7 +48,7 @@ class Partition:
         except sqlite3.Error as error:
             raise explain(error, path) from error
         try:
-            self.ready = is_partition(self._connection, path)
+            self.ready = version(self._connection, path) > 0
             earliest = latest = None
             if self.ready:
                 # Two statements: SQLite looks up each end of the index, but scans it when asked for both at once.

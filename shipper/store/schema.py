@@ -11,6 +11,7 @@ A partition holds:
   ``source`` is the document's JSON, byte for byte as it came.
 - ``terms``: the distinct levels, services and loggers. Few, so a condition on them is decided there, once, and counts by level
   and time never leave the index ``by_time``.
+- ``ids`` and ``new_ids``: the ``seq`` of each id (``store/ids.py``).
 - ``text``: the full-text index (FTS5, contentless), ``rowid`` = ``seq``.
 - ``meta``: ``first_seq`` and, once sealed, ``seen`` (``store/seen.py``).
 
@@ -31,14 +32,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from shipper.errors import StateError
+from shipper.store import ids
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 APPLICATION = 0x456C6B53
 """``application_id`` of a partition: "ElkS"."""
-VERSION = 1
-"""``user_version`` of a partition."""
+VERSION = 2
+"""``user_version`` of a partition. Version 1 had an index of ``documents`` instead of ``ids``: it is read, and not added to."""
 
 TEXT_COLUMNS = ("message", "logger", "trace", "error_type", "error_message", "stack_trace")
 
@@ -46,8 +48,7 @@ _SCHEMA = f"""
 CREATE TABLE documents (
   seq INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL, level INTEGER NOT NULL, service INTEGER NOT NULL,
   logger INTEGER NOT NULL, id TEXT NOT NULL, source TEXT NOT NULL);
-CREATE UNIQUE INDEX by_id ON documents (id);
-CREATE INDEX by_time ON documents (timestamp, level, service, logger);
+{ids.SCHEMA}CREATE INDEX by_time ON documents (timestamp, level, service, logger);
 CREATE TABLE terms (number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE VIRTUAL TABLE text USING fts5({", ".join(TEXT_COLUMNS)},
@@ -59,6 +60,8 @@ PRAGMA user_version = {VERSION};
 
 _WRITER_CACHE_KIB = 4096
 _READER_CACHE_KIB = 16384
+_CHECKPOINT_PAGES = 4096
+"""16 MiB: what many batches change is copied from the WAL once. SQLite's own 1,000 pages are little more than a batch."""
 _BUSY_SECONDS = 5.0
 
 
@@ -72,10 +75,11 @@ def open_for_writing(path: Path, *, first_seq: int) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA journal_size_limit = 16777216")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA secure_delete = OFF")
-        if not is_partition(connection, path):
+        if not version(connection, path):
             connection.executescript(
                 f"BEGIN IMMEDIATE; {_SCHEMA} INSERT INTO meta VALUES ('first_seq', {first_seq:d}); COMMIT;"  # noqa: S608 - a number
             )
@@ -106,26 +110,26 @@ def _reader(uri: str, path: Path) -> sqlite3.Connection:
     try:
         connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")
-        is_partition(connection, path)
+        version(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def is_partition(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the schema is there; ``False`` for an empty file (made, and not yet written to).
+def version(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of the partition's schema, 1 … ``VERSION``; 0 for an empty file (made, and not yet written to).
 
     Raises ``StateError`` if it is another program's database, or a newer version's.
     """
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application == APPLICATION and version == VERSION:
-        return True
-    if application == APPLICATION and version > VERSION:
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application == APPLICATION and 1 <= found <= VERSION:
+        return found
+    if application == APPLICATION and found > VERSION:
         raise StateError(
-            f"{path}: written by a newer shipper (store version {version}, this one knows {VERSION}); upgrade shipper"
+            f"{path}: written by a newer shipper (store version {found}, this one knows {VERSION}); upgrade shipper"
         )
     if application == 0 and not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-        return False
+        return 0
     raise StateError(f"{path}: a database, but not of shipper's store; move it out of the store's folder")

@@ -8,18 +8,17 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
-
 from shipper.store import seen
 from shipper.store.columns import Columns, columns
+from shipper.store.ids import Ids
 from shipper.store.reader import number, partition_paths
-from shipper.store.schema import TEXT_COLUMNS, is_partition, open_for_reading, open_for_writing
+from shipper.store.schema import TEXT_COLUMNS, VERSION, open_for_reading, open_for_writing, version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-_INSERT = "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT))"
+_INSERT = "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT))"
 _MARKS = ", ".join("?" * (len(TEXT_COLUMNS) + 1))
 _INSERT_TEXT = f"INSERT INTO text (rowid, {', '.join(TEXT_COLUMNS)}) VALUES ({_MARKS})"  # noqa: S608 - constants
 _MAX_TERMS = 20_000
@@ -85,9 +84,10 @@ class Writer:
                 invalid.append((position, f"not a JSON object: {error}"))
         if self._count >= self._partition_documents or self._size() >= self._partition_bytes:
             self._roll_over()
-        fresh, known, different = self._without_sealed(rows)
-        stored, ignored, conflicts = self._insert(fresh)
-        return Written(stored, known + ignored, different + conflicts, invalid)
+        fresh, different = self._fresh(rows)
+        if fresh:
+            self._insert(fresh)
+        return Written(len(fresh), len(rows) - len(fresh), different, invalid)
 
     def close(self) -> None:
         """Close every file. What is committed stays."""
@@ -103,6 +103,8 @@ class Writer:
 
     def _open_active(self, *, first_seq: int) -> None:
         self._active = open_for_writing(self.path, first_seq=first_seq)
+        found = version(self._active, self.path)
+        self._ids = Ids(self._active, found)
         # A new file's name must survive a power cut as surely as the commits in it.
         folder = os.open(self._folder, os.O_RDONLY)
         try:
@@ -116,14 +118,15 @@ class Writer:
         self._count: int = self._next - first
         self._page_size: int = self._active.execute("PRAGMA page_size").fetchone()[0]
         self._terms: dict[str | None, int] = {None: 0}
+        if found < VERSION:
+            self._roll_over()
 
     def _size(self) -> int:
         pages: int = self._database.execute("PRAGMA page_count").fetchone()[0]
         return pages * self._page_size
 
     def _roll_over(self) -> None:
-        ids = (row[0] for row in self._database.execute("SELECT id FROM documents"))
-        self._database.execute("INSERT OR REPLACE INTO meta VALUES ('seen', ?)", (seen.build(ids),))
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES ('seen', ?)", (seen.build(self._ids),))
         try:
             # A sealed file needs no -wal and -shm beside it, and can then be read by who may not write.
             self._database.execute("PRAGMA journal_mode = DELETE")
@@ -157,52 +160,46 @@ class Writer:
         self._filters.add(sealed.seen())
         self.path = active
 
-    def _without_sealed(
-        self, rows: list[tuple[str, bytes, Columns]]
-    ) -> tuple[list[tuple[str, bytes, Columns]], int, int]:
-        """The rows whose ids no sealed partition has; how many were left out; how many of those differ from what is stored."""
-        known: set[int] = set()
-        different = 0
-        for partition, indexes in self._filters.candidates([row[0] for row in rows]).items():
-            sources = self._sealed[partition].sources([rows[index][0] for index in indexes])
-            found = [index for index in indexes if rows[index][0] in sources and index not in known]
-            known.update(found)
-            different += sum(sources[rows[index][0]] != rows[index][1] for index in found)
-        if not known:
-            return rows, 0, 0
-        return [row for index, row in enumerate(rows) if index not in known], len(known), different
+    def _fresh(self, rows: list[tuple[str, bytes, Columns]]) -> tuple[list[tuple[str, bytes, Columns]], int]:
+        """The rows whose ids are new; how many of the others differ from what is stored, or came first, under their id."""
+        ids = [row[0] for row in rows]
+        stored = self._ids.sources(ids)
+        for partition, indexes in self._filters.candidates(ids).items():
+            stored |= self._sealed[partition].ids.sources([ids[index] for index in indexes])
+        if not stored and len(set(ids)) == len(ids):
+            return rows, 0
+        fresh, different = [], 0
+        for row in rows:
+            name, document, _ = row
+            if name in stored:
+                different += stored[name] != document
+            else:
+                stored[name] = document
+                fresh.append(row)
+        return fresh, different
 
-    def _insert(self, rows: list[tuple[str, bytes, Columns]]) -> tuple[int, int, int]:
-        """How many were stored; how many were there already; how many of those differ."""
-        if not rows:
-            return 0, 0, 0
+    def _insert(self, rows: list[tuple[str, bytes, Columns]]) -> None:
+        """Store rows whose ids are new, in one transaction."""
         database, first = self._database, self._next
         database.execute("BEGIN IMMEDIATE")
         try:
             number_of = self._numbers(rows)
-            stored = database.executemany(
+            database.executemany(
                 _INSERT,
                 [
                     (seq, c.timestamp, number_of[c.level], number_of[c.service], number_of[c.logger], name, document)
                     for seq, (name, document, c) in enumerate(rows, first)
                 ],
-            ).rowcount
-            texts: Iterable[tuple[int, Columns]] = ((seq, row[2]) for seq, row in enumerate(rows, first))
-            conflicts = 0
-            if stored < len(rows):
-                new = {row[0] for row in database.execute("SELECT seq FROM documents WHERE seq >= ?", (first,))}
-                texts = [each for each in texts if each[0] in new]
-                conflicts = self._conflicts([row for seq, row in enumerate(rows, first) if seq not in new])
-            database.executemany(_INSERT_TEXT, [(seq, *c.text) for seq, c in texts])
+            )
+            self._ids.add([row[0] for row in rows], first)
+            database.executemany(_INSERT_TEXT, [(seq, *row[2].text) for seq, row in enumerate(rows, first)])
             database.execute("COMMIT")
         except BaseException:
-            self._terms = {None: 0}
             if database.in_transaction:
                 database.execute("ROLLBACK")
             raise
         self._next += len(rows)
-        self._count += stored
-        return stored, len(rows) - stored, conflicts
+        self._count += len(rows)
 
     def _numbers(self, rows: list[tuple[str, bytes, Columns]]) -> dict[str | None, int]:
         """The number of every level, service and logger of these rows, and perhaps more; new ones are added to the partition."""
@@ -217,10 +214,6 @@ class Writer:
                     numbers[text] = found[0]
         return numbers
 
-    def _conflicts(self, rows: list[tuple[str, bytes, Columns]]) -> int:
-        find = "SELECT CAST(source AS BLOB) FROM documents WHERE id = ?"
-        return sum(self._database.execute(find, (name,)).fetchone()[0] != document for name, document, _ in rows)
-
 
 class _Sealed:
     """A partition that is only asked whether it has an id."""
@@ -231,7 +224,9 @@ class _Sealed:
         try:
             self._connection.execute("PRAGMA cache_size = -256")
             self.last_seq = 0
-            self._begun = is_partition(self._connection, path)
+            found = version(self._connection, path)
+            self.ids = Ids(self._connection, found)
+            self._begun = found > 0
             if self._begun:
                 first, last = self._connection.execute(
                     "SELECT (SELECT value FROM meta WHERE name = 'first_seq'), (SELECT max(seq) FROM documents)"
@@ -248,12 +243,7 @@ class _Sealed:
         found = self._connection.execute("SELECT value FROM meta WHERE name = 'seen'").fetchone()
         if found and len(found[0]) == seen.BYTES:
             return bytes(found[0])
-        return seen.build(row[0] for row in self._connection.execute("SELECT id FROM documents"))
-
-    def sources(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """The JSON stored under those of the ids that are here."""
-        find = "SELECT id, CAST(source AS BLOB) FROM documents WHERE id IN (SELECT value FROM json_each(?))"
-        return dict(self._connection.execute(find, (orjson.dumps(ids).decode(),)).fetchall())
+        return seen.build(self.ids)
 
     def close(self) -> None:
         self._connection.close()

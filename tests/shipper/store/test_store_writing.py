@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.errors import StateError, UnavailableError
-from shipper.store import Store, reader
+from shipper.store import Store, ids, reader
 
 
 def name(number):
@@ -241,6 +241,30 @@ def test_a_newer_store_is_left_alone(store):
         store.open()
 
 
+FIRST_VERSION = """
+DROP TABLE ids; DROP TABLE new_ids; CREATE UNIQUE INDEX by_id ON documents (id); PRAGMA user_version = 1;
+"""
+
+
+def test_a_store_of_the_first_version_is_read_and_goes_on(tmp_path):
+    store = Store(tmp_path / "store", partition_documents=4)
+    write(store, range(4))
+    write(store, range(4, 6))
+    store.close()
+    paths = sorted(store.path.glob("*.db"))
+    for path in paths:
+        with sqlite3.connect(path) as database:
+            database.executescript(FIRST_VERSION)
+        database.close()
+    before = [path.read_bytes() for path in paths[:1]]
+    assert write(store, [0, 5, 6], other=True) == (1, 2, 2, [])
+    assert write(store, range(7)) == (0, 7, 1, [])
+    assert len(contents(store)) == 7
+    assert len(list(store.path.glob("*.db"))) == 3
+    assert [path.read_bytes() for path in paths[:1]] == before
+    store.close()
+
+
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "store").write_text("")
     with pytest.raises(StateError, match="choose another folder"):
@@ -302,9 +326,17 @@ def fail_to_sync(_):
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.fixture(scope="module")
+def few_new_ids():
+    """New ids are poured into the large table after two, not after thousands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ids, "_LIMIT", 2)
+        yield
+
+
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.one_of(st.lists(st.integers(0, 25), max_size=9), st.just("reopen")), max_size=12))
-def test_the_store_is_a_dictionary_that_keeps_the_first(tmp_path_factory, steps):
+def test_the_store_is_a_dictionary_that_keeps_the_first(tmp_path_factory, few_new_ids, steps):
     store = Store(tmp_path_factory.mktemp("model"), partition_documents=5)
     model = {}
     for turn, step in enumerate(steps):
@@ -325,7 +357,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
     program = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from shipper.store import Store, reader
+        from shipper.store import Store, ids, reader
         store = Store(Path(sys.argv[1]), partition_documents=70)
         for batch in range(10_000):
             numbers = range(batch * 20, batch * 20 + 20)
