@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Self
 
 from parser.watchdog import Watchdog
 from shipper.delivery.ledger import Ledger
+from shipper.delivery.patience import Patience
 from shipper.delivery.queue import open_queue
 from shipper.delivery.sender import Deliveries
-from shipper.errors import ShipperError
+from shipper.errors import ShipperError, StateError
 from shipper.handover import Plan, adopt, plan, stray
 from shipper.outputs.target import target
 from shipper.progress import add
@@ -77,9 +78,8 @@ class Agent:
         self._pulse = pulse
         self._observer = observer
         self._reloading = Reloading(loader, reloaded)
-        self._ended = self._once = False
-        self._patience = 0.0
-        self._moved = (0, 0.0)
+        self._ended = self._once = self._unmended = False
+        self._patience = Patience(0.0)
         self._past = Deliveries()
         self._next_tick = self._next_checkpoint = 0.0
         made = plan(settings)
@@ -109,22 +109,36 @@ class Agent:
             self._parts = parts.pop_all()
 
     def _make_good(self) -> None:
-        """What a spool has lost is read again from where the output has it: ids keep what was not lost from doubling."""
-        settings, queue = self._settings, self._queue
-        there = manifests(settings.path_data, settings.spool_path, target(settings)) if self._registry.owed else {}
-        for spool in list(self._registry.owed):
-            own, found = spool == queue.spool, there.get(spool)
-            if queue.damaged if own else found is None or found.damaged:
-                for entry in self._registry.rewind(spool):
-                    log.warning(
-                        "%s is read again from byte %d, as far as it is there: its queue on disk is damaged, or gone",
-                        entry.path,
-                        entry.offset,
-                    )
-            elif not own and found and not found.lengths:
-                self._registry.delivered(spool)
+        """What a spool has lost is read again from where the output has it: ids keep what was not lost from doubling.
+
+        Where that cannot be written now, it is tried again: what is left in the spool goes out meanwhile, and may make room.
+        """
+        settings, queue, registry = self._settings, self._queue, self._registry
+        there = manifests(settings.path_data, settings.spool_path, target(settings)) if registry.owed else {}
+        self._unmended = False
+        try:
+            for spool in list(registry.owed):
+                own, found = spool == queue.spool, there.get(spool)
+                if found is None or (own and queue.damaged):
+                    for entry in registry.rewind(spool):
+                        log.warning(
+                            "%s is read again from byte %d, as far as it is there: its queue on disk is damaged, or gone",
+                            entry.path,
+                            entry.offset,
+                        )
+                elif not own and not found.lengths:
+                    registry.delivered(spool)
+        except StateError as error:
+            self._unmended = True
+            log.warning("%s; what a damaged queue on disk has lost is read again when it can be written", error)
+            return
         if queue.damaged:
             queue.mended()
+
+    @property
+    def _can_make_good(self) -> bool:
+        """Whether a spool has lost something that was not made good for, and nothing speaks against it now."""
+        return (self._queue.damaged or self._unmended) and not self._reading.trouble
 
     def _begin_anew(self) -> None:
         """With the settings that there are: that makes good for what the spool has lost."""
@@ -190,17 +204,17 @@ class Agent:
 
         Raises ``ShipperError`` when the agent's own state fails.
         """
-        self._patience, self._once = patience, once
+        self._patience, self._once = Patience(patience), once
         with self._watchdog:
             while True:
-                self._moved = (0, time.monotonic())
+                self._patience.renew()
                 self._reading.start(once=once)
                 self._senders.start()
                 complete = self._work()
-                if self._queue.damaged and not self._ended and self._reloading.successor is None:
+                if self._can_make_good and not self._ended and self._reloading.successor is None:
                     self._begin_anew()
                 if self._reloading.successor is None or self._ended:
-                    return complete and not self._queue.damaged
+                    return complete and not (self._queue.damaged or self._unmended)
                 self._switch(self._reloading.successor)
 
     @property
@@ -226,7 +240,7 @@ class Agent:
             self._tick()
             self._reading.wait()
         if not self._publisher.gave_up:
-            self._moved = (self._moved[0], time.monotonic())
+            self._patience.renew()
         self._publisher.enqueue()
         if self._once and any(each.settings.on_complete == "delete" for each in self._reading.inputs):
             self._delete_at_the_end()
@@ -268,12 +282,10 @@ class Agent:
 
     def _is_stuck(self) -> bool:
         """Whether a stopped or one-shot run has waited for its output for longer than there is patience for."""
-        counts = self._senders.counts()
-        settled = counts.delivered + counts.rejected
-        if settled != self._moved[0] or not (self._once or self._stopping):
-            self._moved = (settled, time.monotonic())
-        patience = min(self._patience, HANDOVER) if self._reloading.successor and not self._ended else self._patience
-        return time.monotonic() - self._moved[1] > patience
+        if not (self._once or self._stopping):
+            self._patience.renew()
+        handover = HANDOVER if self._reloading.successor and not self._ended else None
+        return self._patience.is_over(self._senders.counts(), most=handover)
 
     # --- supervision ---------------------------------------------------------------------------------------------
 
@@ -288,7 +300,7 @@ class Agent:
         if now >= self._next_checkpoint:
             self._next_checkpoint = now + CHECKPOINT
             self._checkpoint()
-        if self._queue.damaged and not self._stopping:
+        if self._can_make_good and not self._stopping:
             self._begin_anew()
         if self._reloading.asked and not self._stopping:
             self._take_over()
@@ -315,7 +327,7 @@ class Agent:
         """Read the settings again. What can go on goes on; another target, or another queue, needs a new beginning."""
         new = self._reloading.read(self._settings)
         if self._reloading.successor is not None:
-            self._moved = (self._moved[0], time.monotonic())
+            self._patience.renew()
         elif new is not None:
             self._settings = new.settings
             self._publisher.limit = new.settings.batch_max_bytes

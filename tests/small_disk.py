@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,12 @@ class SmallDisk:
     def remount(self, how: str) -> None:
         """``ro``, ``rw``, ``size=2m``."""
         assert self._run("mount", "-o", f"remount,{how}")
+
+    def fill(self) -> None:
+        """Until not a byte more goes on it."""
+        with (self.path / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while filler.write(bytes(4096)):
+                pass
 
     def unmount(self) -> None:
         """At the end, whoever still has it open."""

@@ -266,6 +266,7 @@ class Sender:
             log.warning("%s; trying again until it works", trouble)
             self.counts.trouble = trouble
         self._wake.wait(wait)
+        self._take_renewed()
         return not self._stop.is_set()
 
     def _take_renewed(self) -> None:

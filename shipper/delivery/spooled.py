@@ -65,12 +65,14 @@ class SpooledQueue(Queue):
         self._closed = self._released = self._writing = False
         self._full = False
         self._retry_at = 0.0
-        self._thread = threading.Thread(target=self._write, name="spool", daemon=True)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
 
     def put(self, batch: Batch, timeout: float) -> bool:
-        """As ``Queue``."""
+        """As ``Queue``. Raises what has ended the thread that writes."""
         with self._condition:
+            self._raise_failure()
             room = self._condition.wait_for(
                 lambda: not self._waiting or self._bytes + len(batch.body) <= self._max_bytes, timeout
             )
@@ -81,10 +83,11 @@ class SpooledQueue(Queue):
             return room
 
     def get(self) -> Batch | None:
-        """As ``Queue``; what is on disk comes first, for it is older."""
+        """As ``Queue``; what is on disk comes first, for it is older. Raises what has ended the thread that writes."""
         with self._condition:
             while True:
-                self._condition.wait_for(lambda: self._waiting or self._spool.waiting or self._closed)
+                self._condition.wait_for(lambda: self._waiting or self._spool.waiting or self._closed or self._failure)
+                self._raise_failure()
                 entry = None
                 if self._spool.waiting:
                     try:
@@ -107,10 +110,10 @@ class SpooledQueue(Queue):
         """As ``Queue``."""
         with self._condition:
             entry = self._taken.pop(id(batch))
-            for place in entry.places:
-                self._spool.done(place)
-            if not self._writing:
-                self._spool.settle()
+            if not self._released:  # else its files may be another queue's by now: it is sent once more
+                for place in entry.places:
+                    self._spool.done(place)
+                self._settle()
             self._condition.notify_all()
         if not entry.places:
             self._ledger.settle(batch.segments)
@@ -164,7 +167,11 @@ class SpooledQueue(Queue):
         """As ``Queue``."""
         with self._condition:
             self._spool.mended()
-            self.damaged = False
+            self.damaged, self.spool = self._spool.damaged, self._spool.name
+
+    def _settle(self) -> None:
+        if not self._writing:
+            self._spool.settle()
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -173,27 +180,42 @@ class SpooledQueue(Queue):
         places: list[Place] = []
         bodies: list[bytes] = []
         size = 0
-        while (place := self._spool.take()) is not None:
-            if places and size + place.record.length > self._batch_bytes:
-                self._spool.give_back(place)
-                break
-            try:
-                body = self._spool.read(place)
-            except OSError:
-                for each in (*places, place):
-                    self._spool.give_back(each)
-                raise
-            if body is not None:
+        try:
+            while (place := self._spool.take()) is not None:
+                if places and size + place.record.length > self._batch_bytes:
+                    self._spool.give_back(place)
+                    break
                 places.append(place)
-                bodies.append(body)
-                size += len(body)
-        self.damaged = self._spool.damaged
+                if (body := self._spool.read(place)) is None:
+                    places.pop()
+                else:
+                    bodies.append(body)
+                    size += len(body)
+        except OSError:
+            for each in places:
+                self._spool.give_back(each)
+            raise
+        finally:
+            self.damaged = self._spool.damaged
+            self._settle()
         if not places:
             return None
         count = sum(place.record.documents for place in places)
         return _Entry(Batch(b"".join(bodies), count), places, 0.0)
 
     # --- writing -----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._write()
+        except BaseException as error:  # noqa: BLE001 - a thread's end must be seen by the agent, whatever it was
+            with self._condition:
+                self._failure = error
+                self._condition.notify_all()
+
+    def _raise_failure(self) -> None:
+        if self._failure:
+            raise self._failure
 
     def _write(self) -> None:
         while True:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Self
 from parser.watchdog import Watchdog
 from shipper.delivery.builder import Builder
 from shipper.delivery.ledger import Ledger
+from shipper.delivery.patience import Patience
 from shipper.delivery.queue import open_queue
 from shipper.errors import InputError, SettingsError, StateError
 from shipper.inputs import pipeline_of
@@ -88,9 +89,7 @@ class Receiver:
         self._pulse = pulse
         self._observer = observer
         self._stopping = self._gave_up = False
-        self._patience = 0.0
-        self._moved = (0, 0.0)
-        """When something went on last, or when it was not yet stopped; how many documents had their outcome then."""
+        self._patience = Patience(0.0)
         self._batch = Builder()
         self._ids = Identities()
         self._broken: set[int] = set()
@@ -120,7 +119,6 @@ class Receiver:
             recover(settings.path_data / "state.db")
             self._ledger = _Acknowledging(self._tell)
             self._queue = open_queue(settings, self._ledger, linger=0.0)
-            self._queue.mended()  # what is missing has been said; there is no file to read it from again
             self._next_note = 0.0
             opened.callback(self._queue.release)
             self._senders = Senders(settings, self._queue)
@@ -166,7 +164,7 @@ class Receiver:
 
         Whether all that was received is settled; what is not, its clients send again.
         """
-        self._patience = patience
+        self._patience = Patience(patience)
         with self._watchdog:
             self._senders.start()
             self._server.start()
@@ -226,7 +224,7 @@ class Receiver:
             if self._stuck():
                 self._gave_up = True  # nobody was told of it
                 return
-        self._moved = (self._moved[0], time.monotonic())
+        self._patience.renew()
 
     def _tell(self, moved: dict[int, int]) -> None:
         """From any thread."""
@@ -240,10 +238,12 @@ class Receiver:
     def _tick(self) -> None:
         now = time.monotonic()
         if not self._stopping:
-            self._moved = (self._moved[0], now)
+            self._patience.renew()
         self._senders.supervise()
         if now >= self._next_note:
             self._next_note = now + 1.0
+            if self._queue.damaged:
+                self._queue.mended()  # what is missing has been said; there is no file to read it from again
             with contextlib.suppress(
                 StateError
             ):  # the next one tries again; what it cannot tell then is what is missing
@@ -275,8 +275,4 @@ class Receiver:
 
     def _stuck(self) -> bool:
         """Whether a stopped receiver has waited for its output for longer than there is patience for."""
-        now, documents = time.monotonic(), self.documents()
-        settled = documents.delivered + documents.rejected
-        if settled != self._moved[0]:
-            self._moved = (settled, now)
-        return self._stopping and now - self._moved[1] > self._patience
+        return self._stopping and self._patience.is_over(self.documents())

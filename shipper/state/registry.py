@@ -177,16 +177,25 @@ class Registry:
         self.owed.pop(spool, None)
 
     def rewind(self, spool: str) -> list[Entry]:
-        """Go back to what the output has of the files that this spool had more of; which they are."""
+        """Go back to what the output has of the files that this spool had more of; which they are. All of them, or none."""
         entries = [self._entries[file] for file in sorted(self.owed[spool])]
-        query = "SELECT prefix_length, prefix, offset, tail FROM owed WHERE file = ? AND spool = ?"
-        rows = [self._query(query, entry.file, spool)[0] for entry in entries]
-        for entry, (prefix_length, prefix, offset, tail) in zip(entries, rows, strict=True):
-            if offset < entry.offset:
-                entry.prefix_length, entry.prefix, entry.offset, entry.tail = prefix_length, prefix, offset, tail
-                entry.size, entry.modified = -1, 0
-        self.commit(entries)
-        self.delivered(spool)
+        owed = dict(self.owed)
+        before = [(entry.offset, entry.tail, entry.size, entry.modified) for entry in entries]
+        query = "SELECT offset, tail FROM owed WHERE file = ? AND spool = ?"
+        try:
+            with self.together():
+                for entry in entries:
+                    [(offset, tail)] = self._query(query, entry.file, spool)
+                    if offset < entry.offset:
+                        # Its prefix holds as it is; that of then may be longer than a copy in its place has (``become``).
+                        entry.offset, entry.tail, entry.size, entry.modified = offset, tail, -1, 0
+                self.commit(entries)
+                self.delivered(spool)
+        except StateError:
+            self.owed = owed
+            for entry, (offset, tail, size, modified) in zip(entries, before, strict=True):
+                entry.offset, entry.tail, entry.size, entry.modified = offset, tail, size, modified
+            raise
         return entries
 
     def _index(self, entry: Entry) -> None:

@@ -10,7 +10,8 @@ What holds, whatever is killed, full or broken:
    with what is in it; the records in it that are sound are delivered from there. Such a file stays for a person to see.
 5. A record may be given out again after a crash (its entry in ``*.done`` is not synced); the ids of its documents keep
    them from doubling. None is left out.
-6. What is missing is noticed (``manifest.py``): then the spool is ``damaged``, until somebody has made good for it.
+6. What is missing is noticed (``manifest.py``): then the spool is ``damaged``, until somebody has made good for it. A kill
+   does not make that forgotten, for it is said on the disk before what is damaged there is changed.
 7. Sequence numbers never come again: they begin at the time of the start in nanoseconds, or behind the highest there is.
 
 The size is that of all segments that hold anything still to be delivered. One spool belongs to one target: acknowledgements
@@ -59,7 +60,7 @@ class Spool:
         self._segment_bytes = max(1, min(segment_bytes, max_bytes // 4))
         self._lock = FileLock(self.path / "lock", other="give this one a queue.disk.path of its own")
         try:
-            (self.path / "target").write_text(f"{target}\n", encoding="utf-8")
+            self._name_target(f"{target}\n".encode())
             self._integrity = Integrity(self.path)
             self._segments, number, sequence = load(self.path, self._integrity)
             self.clean()
@@ -68,6 +69,12 @@ class Spool:
             self._lock.release()
             raise explain(error, self.path) from error
         self._writer = SegmentWriter(self.path, number=number, sequence=sequence)
+
+    def _name_target(self, name: bytes) -> None:
+        """For those who look at the folder. Where it is there already, not again: the disk may be full. Raises ``OSError``."""
+        path = self.path / "target"
+        if not path.exists() or path.read_bytes() != name:
+            path.write_bytes(name)
 
     def write(self, items: Sequence[Item]) -> list[Place]:
         """Make items durable; the one thread calls it. Raises ``OSError``: none of them is, then."""
@@ -134,18 +141,18 @@ class Spool:
         self._integrity.note(self._segments)
 
     def mended(self) -> None:
-        """Somebody has made good for what is missing."""
-        self._integrity.damaged = False
+        """Somebody has made good for what is missing; it has another ``name`` then."""
+        self._integrity.mended()
         with contextlib.suppress(OSError):  # a disk may be full until something is delivered; the next note tries again
             self.note()
 
     def settle(self) -> None:
-        """End the segment that is written to when it is large enough, or all in it is done; not while ``write`` runs."""
+        """End the segment that is written to when it is large enough, done or set aside; not while ``write`` runs."""
         segment = self._writer.segment
         if segment is None or segment not in self._segments:
             return
         large = segment.length >= self._segment_bytes or len(segment.records or ()) >= SEGMENT_RECORDS
-        if large or not segment.left:
+        if large or segment.corrupt or not segment.left:
             self._writer.end_segment()
             self.clean()
 

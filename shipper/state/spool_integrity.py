@@ -29,43 +29,47 @@ class Integrity:
         """``folder`` is the spool's own. Raises ``OSError``."""
         self._folder = folder
         self._noted = manifest.read(folder)
+        """What is on the disk."""
         self.spool = self._noted.spool if self._noted else secrets.token_hex(8)
         """Its name, see ``Manifest``."""
+        self.expected: Mapping[int, int] = self._noted.lengths if self._noted else {}
+        """What the manifest says, or has said last: each segment that holds something, and the bytes that it has at least."""
         self.lost = 0
         """Documents that could not be read, as far as they can be counted."""
-        self.damaged = self._noted is not None and self._noted.damaged
+        self.damaged = False
         """Whether documents that were acknowledged are missing."""
         self.unread: dict[int, int] = {}
         """Segments that hold something and cannot be read now, and their lengths as far as they are known."""
 
-    @property
-    def expected(self) -> Mapping[int, int]:
-        """What the manifest says: the number of each segment that holds something, and the bytes that it has at least."""
-        return self._noted.lengths if self._noted else {}
-
     def note(self, held: Iterable[Segment]) -> None:
-        """Write down what there is, before anybody relies on that. Raises ``OSError``."""
-        lengths = {each.number: each.length for each in held if each.left}
-        now = Manifest(self.spool, self.unread | lengths, self.damaged)
+        """Write down what there is, before anybody relies on that; or that something is missing. Raises ``OSError``."""
+        if self.damaged:
+            self._take_back()
+            return
+        now = Manifest(self.spool, self.unread | {each.number: each.length for each in held if each.left})
         if now == self._noted:
             return
         try:
             now.write(self._folder)
         except FileNotFoundError:
-            self.damaged = True  # the folder is gone: that no manifest has this name says it as well
+            self.damaged, self._noted = True, None  # the folder is gone
         else:
-            self._noted = now
+            self._noted, self.expected = now, now.lengths
 
     def found(self) -> None:
         """Say durably that something is missing, before anything else happens to what is left."""
         self.damaged = True
-        if self._noted and not self._noted.damaged:
-            noted = self._noted._replace(damaged=True)
-            with contextlib.suppress(
-                OSError
-            ):  # the next note says it, or, where the folder is gone, that there is none
-                noted.write(self._folder)
-                self._noted = noted
+        with contextlib.suppress(OSError):  # the next note tries again; until then all stays as it is found
+            self._take_back()
+
+    def _take_back(self) -> None:
+        manifest.remove(self._folder)
+        self._noted = None
+
+    def mended(self) -> None:
+        """Somebody has made good for what is missing: from here on it is another spool."""
+        if self.damaged:
+            self.damaged, self.spool = False, secrets.token_hex(8)
 
     def leave(self, number: int) -> None:
         """A segment cannot be read now: what it holds is not delivered, and not lost."""
@@ -93,6 +97,7 @@ class Integrity:
         bad = [record for record in left if segment.body(record) is None]
         self.found()
         with contextlib.suppress(OSError):  # it would be found, and made good for, once more after a restart
+            self._take_back()
             done = b"".join(segments.encode_done(segment.number, record.sequence) for record in bad)
             append(segment.done_path, done, sync=True)
         for record in bad:
@@ -112,6 +117,8 @@ class Integrity:
             segment.corrupt = True
             to = segment.path.with_name(segment.path.name + ".corrupt")
             try:
+                if self.damaged:
+                    self._take_back()  # first: by its new name it is known, and nobody would hear of it any more
                 if segment.left:
                     append(segment.done_path, b"", sync=True)  # tells the next start that there is something left in it
                 segment.path.rename(to)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -228,10 +229,13 @@ def write_end(descriptor: int, number: int, sequence: int, at: int) -> None:
 
 
 def append(path: Path, data: bytes, *, sync: bool = False) -> None:
-    """Add to a file; it is made if need be. Raises ``OSError``."""
+    """Add to a file, all or nothing; it is made if need be. Raises ``OSError``."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, data)
+        written = os.write(descriptor, data)
+        if written < len(data):
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         if sync:
             os.fsync(descriptor)
     finally:

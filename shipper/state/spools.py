@@ -2,7 +2,8 @@
 
 A spool is opened below the folder that the settings name (``queue.disk.path``). When they name another one, or none any
 more, what is in the old one is acknowledged and nowhere else: so folders other than the default one are written down in
-``spools`` below ``path.data``, a line each, and one that still holds documents goes on in use until it is empty.
+``spools`` below ``path.data``, a line each, and one that still holds documents goes on in use until it is empty. So does the
+default one, which is always known.
 """
 
 from __future__ import annotations
@@ -36,18 +37,19 @@ def choose(data: Path, named: Path, target: str) -> Path:
 
     ``data`` is the agent's folder, whose lock the caller has. Raises ``StateError``.
     """
-    before = [each for each in _remembered(data) if each != named]
     holding = []
-    for other in before:
-        if not other.is_dir():
+    for other in folders(data, named)[1:]:
+        if has_documents(other, target):
+            holding.append(other)
+        elif other == _default(data):
+            continue
+        elif not other.is_dir():
             log.warning(
                 "%s, a queue on disk of before, is not there: documents in it are delivered when it is back"
                 " (remove its line from %s to give them up)",
                 other,
                 data / _REMEMBERED,
             )
-        elif has_documents(other, target):
-            holding.append(other)
         elif not _holds_any(other):
             _remember(data, [each for each in _remembered(data) if each != other])
     if not holding:
@@ -63,13 +65,17 @@ def choose(data: Path, named: Path, target: str) -> Path:
 
 def remember(data: Path, path: Path) -> None:
     """Before anything is written below ``path``, which is not the default folder. Raises ``StateError``."""
-    if path != data / "spool" and path not in (known := _remembered(data)):
+    if path != _default(data) and path not in (known := _remembered(data)):
         _remember(data, [*known, path])
 
 
 def folders(data: Path, named: Path) -> list[Path]:
-    """All that may hold documents. Raises ``StateError``."""
-    return list(dict.fromkeys([named, *_remembered(data)]))
+    """All that may hold documents, ``named`` first. Raises ``StateError``."""
+    return list(dict.fromkeys([named, _default(data), *_remembered(data)]))
+
+
+def _default(data: Path) -> Path:
+    return data / "spool"
 
 
 def _remembered(data: Path) -> list[Path]:

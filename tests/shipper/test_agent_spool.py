@@ -9,15 +9,17 @@ import threading
 from unittest import mock
 
 import pytest
-from following import wait_for
+from following import following, wait_for
+from small_disk import SmallDisk
 
 from shipper.agent import Agent
 from shipper.delivery import queue
-from shipper.errors import UnavailableError
+from shipper.errors import StateError, UnavailableError
 from shipper.outputs.file import FileOutput
 from shipper.outputs.target import target
 from shipper.settings import from_mapping
-from shipper.state import segments
+from shipper.state import database, segments
+from shipper.state.registry import Registry
 from shipper.state.spool import Spool
 
 EVERYTHING = {f"line {n}" for n in range(200)}
@@ -163,6 +165,56 @@ def test_what_a_spool_loses_while_the_agent_runs_is_read_again(settings, down, o
     with Agent(settings) as agent:
         assert agent.run(once=True)
     assert len(shipped()) == before
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_what_a_spool_loses_on_a_full_disk_is_read_again(settings, down, outage, shipped, tmp_path):
+    (tmp_path / "small").mkdir()
+    disk = SmallDisk(tmp_path / "small")
+    try:
+        path = tmp_path / "small"
+        settings = settings.model_copy(update={"queue_disk": settings.queue_disk.model_copy(update={"path": path})})
+        with Agent(settings) as agent:
+            thread = outage(agent)
+            [segment] = path.glob("*/*.spool")
+            flip(segment)
+            disk.fill()
+            down()
+            wait_for(lambda: set(shipped()) == EVERYTHING)
+            agent.stop()
+            thread.join(20)
+            assert not thread.is_alive()
+    finally:
+        disk.unmount()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [flip, os.unlink])
+def test_what_cannot_be_made_good_for_now_is_no_reason_to_deliver_nothing(  # noqa: PLR0917 - fixtures
+    settings, down, stopped, shipped, tmp_path, monkeypatch, damage
+):
+    """The spool may have filled the disk that the registry is on: only what is delivered makes room there."""
+    damage(stopped)
+    down()
+    monkeypatch.setattr(database, "HELD", 0.2)
+    with monkeypatch.context() as full:
+        tried = threading.Event()
+
+        def no_room(*_):
+            tried.set()
+            raise StateError("the disk is full")
+
+        full.setattr(Registry, "delivered", no_room)
+        with Agent(settings) as agent:
+            assert not agent.run(once=True)
+        assert tried.is_set()
+        (tmp_path / "logs/b.log").write_text("more\n")
+        with following(settings):
+            wait_for(lambda: "more" in shipped())
+            assert set(shipped()) < EVERYTHING | {"more"}
+            full.undo()
+            wait_for(lambda: set(shipped()) == EVERYTHING | {"more"})
 
 
 @pytest.mark.slow

@@ -197,6 +197,26 @@ def test_a_queue_that_cannot_be_read_is_tried_until_it_can(tmp_path):
     assert (output.taken, sender.counts.trouble) == ([0], "")
 
 
+def test_another_output_ends_one_wait_for_a_queue_that_cannot_be_read_and_no_more(tmp_path):
+    asked, awake = threading.Semaphore(0), []
+
+    class Unreadable(BatchQueue):
+        def get(self):
+            awake.append(sender._wake.is_set())
+            asked.release()
+            raise StateError("the spool cannot be read")
+
+    first, second = Script(), Script()
+    sender = Sender(first, Unreadable(1 << 20, Ledger()), tmp_path / "state.db", Backoff(60, 60))
+    sender.start()
+    assert asked.acquire(timeout=10)
+    sender.renew(second, Backoff(60, 60))
+    assert asked.acquire(timeout=10)
+    sender.close()
+    assert awake == [False, False], "it tried as fast as it could"
+    assert (first.closed, second.closed) == (True, True)
+
+
 def test_several_senders_share_a_queue_and_each_batch_is_settled_once(tmp_path):
     queue = BatchQueue(1 << 20, ledger := Ledger())
     outputs = [Script() for _ in range(4)]

@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 import time
+from unittest import mock
 
 import pytest
 from small_disk import SmallDisk
@@ -14,6 +15,7 @@ from shipper.delivery.spooled import SpooledQueue
 from shipper.errors import StateError
 from shipper.outputs.batch import Batch
 from shipper.settings import from_mapping
+from shipper.state import segments
 from shipper.state.spool import Spool
 
 
@@ -248,6 +250,24 @@ def test_a_damaged_record_is_passed_over(bench, caplog):
     assert "1 documents" in caplog.text
 
 
+def test_nothing_more_is_written_to_a_segment_that_is_set_aside(bench):
+    """Of that it is said that it may be deleted."""
+    bench.open()
+    for number in range(2):
+        bench.put(number)
+    assert bench.ledger.wait(10)
+    [name] = files(bench)
+    path = bench.spool.path / name
+    path.write_bytes(path.read_bytes().replace(b'"n":1', b'"n":7'))
+    assert numbers(bench.queue.get()) == [0]
+    bench.queue.close()
+    assert bench.queue.get() is None
+    bench.put(2)
+    assert bench.ledger.wait(10)
+    assert files(bench) == ["00000002.spool"]
+    assert numbers(bench.queue.get()) == [2]
+
+
 def test_closed_it_still_makes_safe_what_is_left_and_gives_it_out(bench):
     bench.open(linger=0.05)
     bench.put(1)
@@ -324,3 +344,51 @@ def test_the_settings_choose(tmp_path):
     assert queue.depth().disk_limit == 1 << 30
     queue.release()
     assert [path.name[:8] for path in (tmp_path / "spool").iterdir()] == ["console-"]
+
+
+def test_what_was_taken_before_a_segment_could_not_be_read_is_given_out_later(bench, monkeypatch):
+    bench.open()
+    monkeypatch.setattr(bench.spool, "_segment_bytes", 1)
+    for number in range(2):
+        bench.put(number)
+        assert bench.ledger.wait(10)
+    assert len(files(bench)) == 2
+    bench.crash()
+    bench.open(batch_bytes=1 << 20)
+    second = str(bench.spool.path / "00000002.spool")
+    scan = segments.scan
+
+    def broken(path, number):
+        if str(path) == second:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return scan(path, number)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(segments, "scan", broken)
+        with pytest.raises(StateError, match="Input/output"):
+            bench.queue.get()
+    assert numbers(bench.queue.get()) == [0, 1]
+
+
+def test_what_ends_the_thread_that_writes_is_told_to_whoever_puts_or_takes(bench, monkeypatch):
+    bench.open()
+    monkeypatch.setattr(bench.spool, "write", mock.Mock(side_effect=MemoryError))
+    bench.put(1)
+    bench.queue._thread.join(10)
+    with pytest.raises(MemoryError):
+        bench.put(2)
+    with pytest.raises(MemoryError):
+        bench.queue.get()
+
+
+def test_an_outcome_that_comes_after_the_end_changes_nothing_on_disk(bench):
+    """A request has taken longer than its sender was waited for; another queue has the spool by now."""
+    bench.open()
+    bench.put(1)
+    assert bench.ledger.wait(10)
+    late, before = bench.queue.get(), bench.queue
+    bench.close()
+    bench.open()
+    bench.queue.secure()
+    before.done(late)
+    assert numbers(bench.queue.get()) == [1]

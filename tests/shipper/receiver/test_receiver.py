@@ -20,6 +20,7 @@ from shipper.outputs.batch import Batch, Outcomes, Rejection
 from shipper.outputs.logstash import LogstashOutput
 from shipper.receiver.service import _FIRST, Receiver
 from shipper.settings import from_mapping
+from shipper.state import manifest
 
 SPRING = "2017-07-04 11:11:37.921  INFO 60820 --- [pool-3-thread-1] br.com.service.ContaService      : GET DATA"
 
@@ -82,6 +83,13 @@ def sent(receiver, events, *, level=3, context=None, timeout=5.0):
         while done < len(payloads):
             done += connection.acknowledged()
     return done
+
+
+def until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.01)
 
 
 def stored(gate):
@@ -171,10 +179,29 @@ def test_with_a_queue_on_disk_its_sync_is_enough(tmp_path, gate):
         assert gate.stored == {}
     gate.open.set()
     with receiving(tmp_path, settings={"queue.disk": {}}):
-        deadline = time.monotonic() + 10
-        while len(gate.stored) < 50:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: len(gate.stored) == 50)
+
+
+def test_what_its_spool_loses_is_said_and_what_comes_after_is_watched_over(tmp_path, gate, caplog):
+    gate.open.clear()
+    with receiving(tmp_path, patience=0.1, settings={"queue.disk": {}}) as receiver:
+        for begin in (0, 50):
+            assert sent(receiver, [event(at) for at in range(begin, begin + 50)]) == 50
+        [segment] = (tmp_path / "data/spool").glob("*/*.spool")
+        data = bytearray(segment.read_bytes())
+        data[-60] ^= 1
+        segment.write_bytes(data)
+        gate.open.set()
+        until(lambda: 0 < len(gate.stored) < 100 and receiver._queue.empty())
+        until(lambda: not receiver._queue.damaged)
+        gate.open.clear()
+        assert sent(receiver, [event(at) for at in range(100, 150)]) == 50
+        until(lambda: (noted := manifest.read(segment.parent)) is not None and noted.lengths)
+    assert "50 documents (" in caplog.text
+    for left in segment.parent.glob("*.spool"):
+        left.unlink()
+    with receiving(tmp_path, settings={"queue.disk": {}}):
+        until(lambda: "is not there, and held documents" in caplog.text)
 
 
 def test_rejected_and_dropped_events_are_acknowledged_too(tmp_path, gate):

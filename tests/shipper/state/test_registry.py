@@ -174,3 +174,19 @@ def test_copies_go_with_the_file_that_they_are_of(path):
     registry = Registry(path, "store")
     assert (registry.copy(1, 11), registry.copy(1, 12), registry.copies(two)) == (None, of_two, [of_two])
     registry.close()
+
+
+def test_a_copy_that_took_the_place_of_its_original_is_gone_back_to_as_what_it_is(path):
+    """It has less than the original had when that was begun."""
+    registry = Registry(path, "store")
+    entry = registry.register(key=b"k" * 16, path="/a.log", device=1, inode=1, prefix_length=500, prefix=b"o" * 16)
+    registry.spooled = "a spool"
+    entry.offset, entry.tail = 600, b"t" * 16
+    registry.commit([entry])
+    registry.become(entry, "/a.log.1", 1, 2, Copy(300, 8, 7, entry.file, 300, b"c" * 16, 300, b"u" * 16))
+    registry.commit([entry])
+    registry.close()
+    registry = Registry(path, "store")
+    [entry] = registry.rewind("a spool")
+    assert (entry.prefix_length, entry.prefix, entry.offset, entry.tail) == (300, b"c" * 16, 0, b"")
+    registry.close()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 from small_disk import SmallDisk
@@ -234,3 +235,32 @@ def test_a_real_full_and_a_real_read_only_disk(small_disk):
     spool = Spool(small_disk.path, TARGET, max_bytes=1 << 30)
     assert numbers(spool) == [written[-1], 201]
     spool.close()
+
+
+def test_a_disk_without_any_room_does_not_keep_it_from_being_opened_again(opened, monkeypatch):
+    """Who fills it may take what is let go of for a moment."""
+    spool = opened()
+    write(spool, 1)
+    close(spool)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for name in ("write_text", "write_bytes"):
+        monkeypatch.setattr(Path, name, full)
+    assert numbers(opened()) == [1]
+
+
+def test_half_an_entry_of_what_is_done_does_not_spoil_those_behind_it(opened, monkeypatch):
+    """A full disk takes what fits into the last block."""
+    spool = opened()
+    write(spool, *range(5))
+    taken = take(spool)
+    real = os.write
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:5]))
+        spool.done(taken[0][0])
+    for place, _ in taken[1:4]:
+        spool.done(place)
+    crash(spool)
+    assert numbers(opened()) == [0, 4]

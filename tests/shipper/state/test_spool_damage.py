@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
+from unittest import mock
 
 import pytest
-from spooling import crash, item, numbers, take, write
+from small_disk import SmallDisk
+from spooling import TARGET, crash, item, numbers, take, write
 
-from shipper.state import segments
+from shipper.state import segments, spool
+from shipper.state.manifest import Manifest
+from shipper.state.spool import Spool
 from shipper.state.spool_segment import append
 
 
@@ -182,13 +187,13 @@ def test_that_something_is_missing_is_known_until_it_is_made_good_for(opened, ca
     assert spool.damaged
     crash(spool)
     assert (spool.path / "00000001.spool.corrupt").exists()
-    spool = opened()
-    assert spool.damaged, "a kill came before anybody could do anything about it"
-    spool.mended()
+    name, spool = spool.name, opened()
+    assert spool.name != name, "a kill came before anybody could do anything about it"
     crash(spool)
     spool = opened()
     assert not spool.damaged, "what is set aside is known"
     assert numbers(spool) == [1, 2, 3]
+    spool.note()
     crash(spool)
     (spool.path / "00000002.spool").unlink()
     caplog.clear()
@@ -231,3 +236,111 @@ def test_a_record_that_a_sender_has_while_its_segment_is_condemned_counts_once(o
     assert (spool.left, spool.lost) == (1, 2)
     spool.done(first)
     assert (spool.left, numbers(spool)) == (1, [3])
+
+
+def flip(at):
+    def damage(segment):
+        data = bytearray(segment.read_bytes())
+        data[at] ^= 1
+        segment.write_bytes(data)
+
+    return damage
+
+
+DAMAGES = {
+    "a header": flip(segments.HEADER_BYTES + 2),
+    "a body": flip(segments.HEADER_BYTES + segments.RECORD_BYTES + 100),
+    "an end mark": lambda segment: os.truncate(segment, segments.scan(segment, 1).records[1].end),
+    "all of it": lambda segment: os.truncate(segment, 0),
+    "the file": lambda segment: segment.unlink(),
+}
+
+
+@pytest.fixture
+def relied_on():
+    """Make a spool of two segments in a folder that somebody relies on, and damage the first; its name."""
+
+    def make(folder, damage):
+        one = Spool(folder, TARGET, max_bytes=1 << 20, segment_bytes=700)
+        write(one, 0, 1, 2, size=200)
+        write(one, 3, size=200)
+        one.note()
+        crash(one)
+        damage(one.path / "00000001.spool")
+        return one.name
+
+    return make
+
+
+def is_known(folder, name):
+    """Whether whoever relies on the spool of that name hears that something of it is missing, once all was tried."""
+    again = Spool(folder, TARGET, max_bytes=1 << 20)
+    take(again)
+    crash(again)
+    return again.damaged or again.name != name
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damage_that_is_found_on_a_full_disk_is_known_after_a_kill(tmp_path, relied_on, damage):
+    disk = SmallDisk(tmp_path)
+    try:
+        name = relied_on(tmp_path, damage)
+        disk.fill()
+        for _ in range(2):
+            assert is_known(tmp_path, name)
+    finally:
+        disk.unmount()
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed_at(monkeypatch, nth):
+    """The process ends before the ``nth`` change of what is on the disk."""
+    left = iter(range(nth))
+
+    def guarded(real):
+        def call(*given, **named):
+            if next(left, None) is None:
+                raise Killed
+            return real(*given, **named)
+
+        return call
+
+    for name in ("unlink", "rename", "replace", "write", "pwrite", "ftruncate", "fsync"):
+        monkeypatch.setattr(os, name, guarded(getattr(os, name)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("full", [False, True], ids=["room", "full"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damage_is_known_wherever_a_kill_comes(tmp_path, relied_on, monkeypatch, damage, full):
+    def lock(path, **_):  # nobody lets go of one whose process is killed
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return mock.Mock()
+
+    monkeypatch.setattr(spool, "FileLock", lock)
+    nth, done = 0, False
+    while not done:
+        folder = tmp_path / str(nth)
+        name = relied_on(folder, damage)
+        with monkeypatch.context() as process:
+            killed_at(process, nth)
+            if full:
+                failure = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                process.setattr(os, "write", mock.Mock(side_effect=failure))
+                process.setattr(Manifest, "write", mock.Mock(side_effect=failure))
+            try:
+                first = Spool(folder, TARGET, max_bytes=1 << 20)
+                for place, _ in take(first):
+                    first.done(place)
+                first.note()
+                done = True
+            except Killed:
+                pass
+        for _ in range(2):
+            assert is_known(folder, name), nth
+        nth += 1
+    assert nth > 1

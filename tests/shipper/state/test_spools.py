@@ -59,6 +59,20 @@ def test_what_is_in_a_folder_of_before_is_delivered_first(tmp_path, left_in, cap
     assert tmp_path / "far" not in folders(tmp_path / "data", tmp_path / "data" / "spool")
 
 
+def test_what_is_in_the_default_folder_is_delivered_before_another_one_is_used(tmp_path, left_in):
+    left_in(tmp_path / "data" / "spool")
+    queue = open_queue(settings(tmp_path, path=str(tmp_path / "other")), Ledger())
+    try:
+        assert not queue.empty()
+        queue.done(queue.get())
+        assert queue.empty()
+    finally:
+        queue.release()
+    assert not (tmp_path / "other").exists()
+    open_queue(settings(tmp_path, path=str(tmp_path / "other")), Ledger()).release()
+    assert (tmp_path / "other").exists()
+
+
 def test_a_folder_that_is_not_there_is_not_forgotten(tmp_path, left_in, caplog):
     left_in(tmp_path / "far")
     (tmp_path / "far").rename(tmp_path / "unmounted")
