@@ -21,18 +21,19 @@ class Framer(ABC):
     """Where events begin and end in a block of bytes."""
 
     @abstractmethod
-    def cuts(self, block: bytes) -> list[int]:
+    def cuts(self, block: bytes, before: int = 0) -> list[int]:
         """The ends of the events that are complete, ascending.
 
         ``block`` begins at a cut and ends with a newline. What lies behind the last cut may still go on in the next
         block; it is handed in again in front of that.
+        ``before``: or it begins behind so many whole lines of an event, in which no cut was found; that may end at 0.
         """
 
 
 class Lines(Framer):
     """Every line is an event."""
 
-    def cuts(self, block: bytes) -> list[int]:
+    def cuts(self, block: bytes, before: int = 0) -> list[int]:  # noqa: ARG002 - a line is an event, whatever was before
         """After every newline."""
         return [match.end() for match in _NEWLINE.finditer(block)]
 
@@ -50,9 +51,11 @@ class Starts(Framer):
         # A newline in front gives `re` a literal to search for, which is far quicker than (?m)^.
         self._search = re.compile(rb"\n(?=%b)" % pattern)
 
-    def cuts(self, block: bytes) -> list[int]:
+    def cuts(self, block: bytes, before: int = 0) -> list[int]:
         """Before every line that matches but the first."""
         # The last newline ends the block: a start behind it would need bytes that are not here yet.
+        if before:
+            return [match.start() for match in self._search.finditer(b"\n" + block)]
         return [match.end() for match in self._search.finditer(block)]
 
 
@@ -71,10 +74,10 @@ class Joins(Framer):
     flush: re.Pattern[bytes] | None = None
     max_lines: int | None = None
 
-    def cuts(self, block: bytes) -> list[int]:
+    def cuts(self, block: bytes, before: int = 0) -> list[int]:
         """As the settings say."""
         found = []
-        begin = lines = 0
+        begin, lines = 0, before
         while (end := block.find(b"\n", begin) + 1) > 0:
             # A slice, not search(block, begin): there ^ would mean the beginning of the block.
             line = block[begin:end].rstrip(b"\r\n")

@@ -173,7 +173,7 @@ class Encoder:
         for end in ends:
             raw = data[begin:end].removesuffix(b"\n").removesuffix(b"\r")
             if raw.isspace() or not raw:
-                self.counts.skipped += 1
+                self.counts.skipped += data.count(b"\n", begin, end) or 1  # empty lines come together
             else:
                 raws.append(raw)
                 offsets.append(base + begin)

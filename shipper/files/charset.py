@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 """How a file begins that says by itself which of its two bytes comes first."""
+EMPTY = b"\n" * 32
+"""So many empty lines behind one another are taken together: they are no events, and a log may be made of nothing else."""
 _FEED = re.compile(rb"\n")
+_FEEDS = re.compile(rb"\n+")
 _END = b"\n\n\n"
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}".encode()
 
@@ -51,9 +54,17 @@ class Charset:
         """Where a line feed begins that ends at ``offset``."""
         return offset - 1
 
-    def cuts(self, framer: Framer, data: bytes, offset: int, *, ended: bool = True) -> list[int]:
-        """Where events end in whole lines; without ``ended``, as if a line feed came behind them."""
-        return framer.cuts(data if ended else data + b"\n")
+    def cuts(self, framer: Framer, data: bytes, offset: int, *, ended: bool = True, before: int = 0) -> list[int]:
+        """Where events end in whole lines; without ``ended``, as if a line feed came behind them.
+
+        ``before``: behind so many whole lines of an event (see ``Framer.cuts``).
+        """
+        whole = data if ended else data + b"\n"
+        return _text_lines(whole) if isinstance(framer, Lines) and EMPTY in whole else framer.cuts(whole, before)
+
+    def lines(self, data: bytes, offset: int) -> int:
+        """How many there are that are whole."""
+        return data.count(b"\n")
 
     def within(self, data: bytes, offset: int, begin: int, limit: int) -> int:
         """The last place up to ``limit`` that is not within a character; ``begin`` is none."""
@@ -87,7 +98,7 @@ class Bytewise(Charset):
     def __init__(self, codec: str) -> None:
         self._codec = codec
 
-    def cuts(self, framer: Framer, data: bytes, offset: int, *, ended: bool = True) -> list[int]:
+    def cuts(self, framer: Framer, data: bytes, offset: int, *, ended: bool = True, before: int = 0) -> list[int]:
         """As UTF-8 has them, carried over."""
         ends = self._feeds(data, offset)
         if not ended:
@@ -95,8 +106,12 @@ class Bytewise(Charset):
         if isinstance(framer, Lines):
             return ends
         text = self.utf8(data, offset) + (b"" if ended else b"\n")
-        raw = dict(zip(_feeds(text), ends, strict=True))
-        return [raw[cut] for cut in framer.cuts(text)]
+        raw = dict(zip([0, *_feeds(text)], [0, *ends], strict=True))
+        return [raw[cut] for cut in framer.cuts(text, before)]
+
+    def lines(self, data: bytes, offset: int) -> int:
+        """Where a byte is half a character, it ends none."""
+        return len(self._feeds(data, offset))
 
     def within(self, data: bytes, offset: int, begin: int, limit: int) -> int:
         """Before what the decoder would wait for more of."""
@@ -187,13 +202,32 @@ def charset_of(encoding: str, head: bytes) -> Charset | None:
     """What a file is read by that begins with ``head``; ``None``: it is UTF-16, and which byte comes first is not known.
 
     ``encoding`` is what ``settings.encodings`` gives. What a byte order mark says counts more than the name of an order.
+    Without either the first line feed tells: after ``copytruncate`` the mark is gone. Read the other way round it is U+0A00,
+    which no text has.
     """
     if encoding == "utf-8":
         return UTF8
     if encoding.startswith("utf-16"):
-        return _UTF16.get(MARKS.get(head[:2], encoding))
+        return _UTF16.get(MARKS.get(head[:2], encoding)) or _by_line_feed(head)
     return Bytewise(encoding)
+
+
+def _by_line_feed(head: bytes) -> Charset | None:
+    ends = {cuts[0]: charset for charset in _UTF16.values() if (cuts := charset.cuts(Lines(), head, 0))}
+    return ends[min(ends)] if ends else None
 
 
 def _feeds(text: bytes) -> list[int]:
     return [match.end() for match in _FEED.finditer(text)]
+
+
+def _text_lines(text: bytes) -> list[int]:
+    """The ends of lines with something in them, and of each run of empty lines."""
+    ends = []
+    for match in _FEEDS.finditer(text):
+        begin, end = match.span()
+        if begin:
+            ends.append(begin + 1)
+        if not begin or end > begin + 1:
+            ends.append(end)
+    return ends

@@ -160,11 +160,11 @@ class Matching:
                     continue
                 if own is None or entry.offset > own.offset:
                     own = entry
-            elif held is None and suspected != entry.file:
+            elif held is None:
                 copy = recognition.is_copy(entry, candidate)
                 if copy:
                     held = _copied(entry, candidate)
-                elif copy is None and not certain:
+                elif copy is None and not certain and suspected != entry.file:
                     held = Held(entry.file, (file.size, file.modified), time.monotonic() + HELD)
         self._suspects.pop(node, None)
         if own is not None and (other := self._opened.having(own)) is not None and not _is_left(other, candidate):
@@ -230,6 +230,9 @@ def _is_in(other: Harvester, candidate: Candidate) -> bool | None:
     """Whether a file is a copy of one that is open still, though its place is empty; ``None``: its entry has to tell."""
     opened = other.reader.content
     try:
+        if opened.packed:  # to go back in it is to unpack it anew
+            begins = other.head[: len(candidate.head)] == candidate.head
+            return (begins and recognition.is_of_archive(other.entry, opened, candidate)) or None
         agreed, longer = recognition.agree(opened, candidate), opened.size() >= candidate.content.size()
     except OSError:
         return None

@@ -19,7 +19,7 @@ from shipper.files.birth import born
 from shipper.files.charset import UTF8, charset_of
 from shipper.files.content import content_of
 from shipper.files.harvester import Harvester
-from shipper.files.identity import id_seed
+from shipper.files.identity import PREFIX, id_seed
 from shipper.files.reader import Reader
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Opened:
         """Begin to read an entry's file where it is acknowledged to."""
         options = self.options
         cuts = self.registry.cuts(entry)
-        head = b"" if options.encoding == "utf-8" else content.read(2, 0)
+        head = b"" if options.encoding == "utf-8" else content.read(PREFIX, 0)
         charset = charset_of(options.encoding, head) or UTF8  # it has been looked at before: UTF-8 does not come about
         reader = Reader(content, options.framer, offset=entry.offset, forced=cuts, limit=options.limit, charset=charset)
         harvester = Harvester(path, entry, reader, id_seed(options.host_id, entry.salt, entry.key))

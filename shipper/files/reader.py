@@ -86,6 +86,7 @@ class Reader:
         """NUL bytes up to the file's end that were not read the last time, because nobody has written them yet."""
         self._room = Room()
         self._tail = b""
+        self._looked = self._lines = 0  # so many bytes of the tail, so many whole lines, are known to have no cut
         self._framer = framer
         self._forced = list(forced)
         self._limit = limit
@@ -137,7 +138,7 @@ class Reader:
                 cuts = self._cuts(buffer, ended=whole == len(buffer))
                 cuts = [cut for cut in cuts if cut < len(buffer)] + [len(buffer)]
             else:
-                cuts = self._cuts(buffer[:whole] if whole < len(buffer) else buffer) if whole else []
+                cuts = self._further(buffer, whole) if whole else []
             whole_events = len(buffer) <= self._limit and not self._inside
             block = self._block(buffer, cuts) if whole_events else self._bounded(buffer, cuts)
             if block is not None:
@@ -155,14 +156,17 @@ class Reader:
         self._forced.insert(0, offset)
         # What was read beyond it is read again.
         self._tail = self._tail[: offset - self.position]
+        self._looked = self._lines = 0
 
     def configure(self, framer: Framer, limit: int, charset: Charset) -> None:
         """Go on with other rules; what is in no block yet goes by them."""
         self._framer, self._limit, self.charset = framer, limit, charset
+        self._looked = self._lines = 0
 
     def forget(self) -> None:
         """Give up what is in no block yet."""
         self._tail = b""
+        self._looked = self._lines = 0
 
     def snapshot(self) -> tuple[object, ...]:
         """What ``restore`` brings back: a read that turned out to be of other content is undone."""
@@ -171,6 +175,7 @@ class Reader:
     def restore(self, state: tuple[object, ...]) -> None:
         """As if nothing had been read since the ``snapshot``."""
         self.position, self._tail, self._forced, self._inside, self._leading, self.skipped, self.blank = state  # type: ignore[assignment]
+        self._looked = self._lines = 0
 
     def join(self, offset: int, borrowed: bytes) -> None:
         """The event that is forced to end at ``offset`` goes on with ``borrowed``, the beginning of the next file."""
@@ -188,6 +193,7 @@ class Reader:
         whole = buffer + borrowed
         block = Block(whole, self.position, [len(whole)], borrowed=len(borrowed), charset=self.charset)
         self._tail = b""
+        self._looked = self._lines = 0
         self.position += len(buffer)
         self._inside = False
         return block
@@ -226,6 +232,7 @@ class Reader:
         end = cuts[-1]
         block = Block(buffer[:end], self.position, cuts, partial, charset=self.charset)
         self._tail = buffer[end:]
+        self._looked = self._lines = 0
         self.position += end
         self._inside = not self.charset.ends(block.data, block.offset)
         return block
@@ -263,6 +270,18 @@ class Reader:
         """Where to cut an event that is too long: after a whole line if it has one, else not within a character."""
         line = self.charset.whole(buffer, self.position, begin, limit)
         return line if line > begin else self.charset.within(buffer, self.position, begin, limit)
+
+    def _further(self, buffer: bytes, whole: int) -> list[int]:
+        """The cuts in whole lines. Those of a long event in which there was none are not looked at with each that comes."""
+        begin, offset = self._looked, self.position + self._looked
+        data = buffer[begin:whole]
+        cuts = self.charset.cuts(self._framer, data, offset, before=self._lines)
+        if begin:
+            cuts = [begin + cut for cut in cuts]
+        if not cuts:
+            self._looked = whole
+            self._lines += self.charset.lines(data, offset)
+        return cuts
 
     def _cuts(self, data: bytes, begin: int = 0, *, ended: bool = True) -> list[int]:
         return self.charset.cuts(self._framer, data, self.position + begin, ended=ended)

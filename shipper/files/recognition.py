@@ -11,6 +11,7 @@ A file *is* an entry's where it has the entry's fingerprint and
 A file is a *copy* of an entry's that is still in its place (``copytruncate`` before it truncates, ``gzip`` before it deletes)
 or still open (``gzip`` has deleted it) where all it holds stands at the beginning of that file too, its name is a rotated
 one, and it was born later. Both can be looked at, in more places than an entry remembers: this decides before the other.
+What is unpacked from an archive, or packed as it is, is a copy as well, whichever was there first.
 
 Where it stays ambiguous the file is a new one: rather twice than lost (invariant 4).
 """
@@ -22,6 +23,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from shipper.files import packed
 from shipper.files.birth import born
 from shipper.files.charset import MARKS, UTF8, Utf16, charset_of
 from shipper.files.content import MAGIC, Plain, content_of
@@ -43,18 +45,6 @@ ENOUGH = 32
 """Bytes that are no UTF-16 when all of them are ASCII, and none is NUL."""
 NOT_TEXT = 0.3
 """The share of control characters from which on a file's beginning is no text."""
-_PACKED = {
-    re.compile(magic): kind
-    for magic, kind in (
-        (rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "bzip2"),
-        (rb"\xfd7zXZ\0", "xz"),
-        (rb"\x28\xb5\x2f\xfd", "zstd"),
-        (rb"\x04\x22\x4d\x18", "lz4"),
-        (rb"PK\x03\x04", "zip"),
-        (rb"7z\xbc\xaf\x27\x1c", "7-Zip"),
-    )
-}
-"""How files begin that are packed, by their formats' specifications."""
 _CONTROL = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _NUMBERS = re.compile(r"[-._]+")
 _COUNTED = re.compile(r"[\dTZ:]*\d[\dTZ:]*")
@@ -129,12 +119,14 @@ def is_moved(entry: Entry, candidate: Candidate) -> bool:
         return False
     if entry.born and (entry.born, entry.inode) == (candidate.born, candidate.file.inode):
         return True  # the same file system under another device number
-    name, ends_there = candidate.file.shown, entry.size == content.size()
-    if related(entry.path, name) and ends_there and candidate.file.modified in _kept(entry.modified):
+    name, ends_there = candidate.file.shown, entry.size >= 0 and known.offset == content.size()
+    named = _family(entry.path) == _family(name) or (content.packed and entry.size == candidate.file.size)
+    if named and ends_there and candidate.file.modified in _kept(entry.modified):
         return True  # it was read to its end, and a tool that keeps times has moved it: no chance, whatever it holds
     end = known.offset or known.prefix_length
     # Where the acknowledged end is the file's, the lines before the last kilobyte count too: nothing can be behind it.
-    rotated = _is_rotated(entry.path, name)
+    unpacked = packed.is_archive_of(entry.path, name) and _rotations(name) > 0 and (ends_there or entry.size < 0)
+    rotated = unpacked or _is_rotated(entry.path, name)
     if rotated and _stands_out(content, end, within=NEAR if ends_there else TAIL):
         return True
     return (rotated or known.offset > PREFIX + TAIL) and distinct(content, end, candidate.charset)
@@ -145,17 +137,46 @@ def is_copy(entry: Entry, candidate: Candidate) -> bool | None:
 
     Raises ``OSError``.
     """
-    if not may_be_copy(entry, candidate):
+    path, name = entry.path, candidate.file.shown
+    named = may_be_copy(entry, candidate)
+    if not (named or packed.are_akin(path, name)):
         return False
-    descriptor = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         original = content_of(descriptor, os.pread(descriptor, 2, 0))
-        if original.packed or original.size() < candidate.content.size():
+        if original.packed:
+            copied = is_of_archive(entry, original, candidate)
+            # Unpacked last: there may be many archives that begin alike.
+            return copied if copied is False or _begins_with(original, candidate.head) else False
+        unpacked = packed.is_archive_of(name, path) and (_rotations(path) > 0 or _has_time_of(original, candidate))
+        if not (named or unpacked):
             return False
+        if original.size() < candidate.content.size():
+            return None if unpacked else False  # it is being unpacked, perhaps
         agreed = agree(original, candidate)
-        return agreed if entry.born else agreed and None  # which of them was there first is not known
+        return agreed if entry.born or unpacked else agreed and None  # which of them was there first is not known
     finally:
         os.close(descriptor)
+
+
+def is_of_archive(entry: Entry, archive: Content, candidate: Candidate) -> bool | None:
+    """Whether a file that begins as an entry's archive was unpacked from it, or copied; ``None``: it may be, or become so.
+
+    The archive is not unpacked for that. Raises ``OSError``.
+    """
+    name, content, kept = candidate.file.shown, candidate.content, _has_time_of(archive, candidate)
+    if content.packed:  # one with the same time is a copy under whatever name
+        return kept and packed.is_twin(archive, content)
+    # A new log may get the name that an archive had before, and begin as that one did; not with a number or its time.
+    if not (packed.is_archive_of(entry.path, name) and (kept or _rotations(name) > 0)):
+        return False
+    trailer, size, is_read = packed.trailer_of(archive), content.size(), entry.size >= 0
+    if size < (entry.offset if is_read else trailer.length):
+        return None
+    as_long = size == entry.offset if is_read else packed.is_as_long(content, trailer)
+    if kept or not (as_long and packed.holds(trailer, content)):
+        return as_long and kept
+    return _stands_out(content, size, within=NEAR) or None  # else these may be the lines of another day
 
 
 def may_be_copy(entry: Entry, candidate: Candidate) -> bool:
@@ -165,16 +186,13 @@ def may_be_copy(entry: Entry, candidate: Candidate) -> bool:
 
 def agree(original: Content, candidate: Candidate) -> bool | None:
     """Whether two contents are the same as far as both go, by samples; ``None``: it may be chance. Raises ``OSError``."""
-    if original.packed:
-        return None  # that is read elsewhere: to go back in it is to unpack it anew
     content, size = candidate.content, min(candidate.content.size(), original.size())
     if original.read(PREFIX, 0)[:size] != candidate.head[:size]:
         return False
     samples = _samples(original, size)
     if samples != _samples(content, size):
         return False
-    status = os.fstat(original.descriptor)
-    kept = status.st_size == content.size() and candidate.file.modified in _kept(status.st_mtime_ns)
+    kept = original.size() == content.size() and _has_time_of(original, candidate)
     return True if kept or _one_only(samples, samples) else None
 
 
@@ -244,11 +262,11 @@ def _is_archive(path: str) -> bool:
 
 def why_not(head: bytes, encoding: str = "utf-8") -> str | None:
     """Why content that begins like this is no log in that encoding, or ``None``. NULs at its very beginning are a hole."""
-    if kind := next((kind for magic, kind in _PACKED.items() if magic.match(head)), None):
-        return f"is packed with {kind}, which is not read: pack with gzip, or leave it out by exclude_files"
+    if reason := packed.why_unread(head):
+        return reason
     charset = charset_of(encoding, head)
     if charset is None:
-        return "has no byte order mark, which utf-16 needs: set encoding: utf-16le (or utf-16be) for it"
+        return "has no byte order mark, nor a line feed that tells: set encoding: utf-16le (or utf-16be) for it"
     if isinstance(charset, Utf16):
         if len(head) >= ENOUGH and head.isascii() and b"\0" not in head:
             return "is not UTF-16: set its encoding (utf-8, for example) in an input of its own"
@@ -295,3 +313,11 @@ def _one_only(lines: bytes, text: bytes) -> bool:
 def _kept(modified: int) -> tuple[int, ...]:
     """What a tool makes of a time in nanoseconds that it keeps: some have microseconds, or whole seconds."""
     return modified, modified - modified % 1_000, modified - modified % 1_000_000_000
+
+
+def _begins_with(content: Content, head: bytes) -> bool:
+    return content.read(len(head), 0) == head
+
+
+def _has_time_of(original: Content, candidate: Candidate) -> bool:
+    return candidate.file.modified in _kept(os.fstat(original.descriptor).st_mtime_ns)

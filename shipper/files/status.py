@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 from shipper.files import recognition
 from shipper.files.birth import born
 from shipper.files.content import Archive, content_of
+from shipper.files.identity import PREFIX
+from shipper.files.packed import why_unread
 from shipper.files.writers import Writers, writers
 
 if TYPE_CHECKING:
@@ -173,8 +175,17 @@ def _unknown(file: Found, output: str, now: float) -> FileStatus:
     elif file.size <= SMALL and _is_packed_nothing(file.path):
         status.state, status.lag_bytes = "empty", 0
     else:
-        status.lag_seconds, status.why = max(0.0, now - file.modified / 1e9), "nothing of it is shipped"
+        status.lag_seconds = max(0.0, now - file.modified / 1e9)
+        status.why = why_unread(_head(file.path)) or "nothing of it is shipped"
     return status
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as opened:
+            return opened.read(PREFIX)
+    except OSError:
+        return b""
 
 
 def _is_packed_nothing(path: str) -> bool:

@@ -10,7 +10,7 @@ import codecs
 import difflib
 
 KNOWN = (
-    "utf-8 (or plain), utf-16 (its byte order mark says the order), utf-16le, utf-16be, latin1, iso8859-1 to iso8859-16, "
+    "utf-8 (or plain), utf-16 (its byte order mark or first line feed tells the order), utf-16le, utf-16be, latin1, iso8859-1 to iso8859-16, "
     "windows-1250 to windows-1258, cp437, cp850 and other code pages, koi8-r, koi8-u, macintosh, gbk, gb18030, big5, "
     "euc-jp, euc-kr, shift_jis"
 )

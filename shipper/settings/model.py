@@ -149,7 +149,7 @@ class InputSettings(Model):
     )
     encoding: Annotated[str, AfterValidator(encoding_name), Unit("name")] = Field(
         default="utf-8",
-        description="What the files are written in: `utf-8`, `utf-16` (the byte order mark says the order), `utf-16le`, `utf-16be`, `latin1`, "
+        description="What the files are written in: `utf-8`, `utf-16` (the byte order mark or the first line feed tells the order), `utf-16le`, `utf-16be`, `latin1`, "
         "`iso8859-15`, `windows-1252`, `cp850`, `koi8-r`, `gbk`, `gb18030`, `big5`, `euc-jp`, `shift_jis` and more, by Python's or "
         "Filebeat's names. Events are UTF-8; `log.offset` and `message_max_bytes` count the files' own bytes.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import subprocess
 
 import pytest
 from following import following, wait_for
@@ -176,3 +177,161 @@ def test_a_one_shot_run_names_a_broken_archive_each_time(settings, logs, broken)
     os.utime(logs / "app.log.1.gz", (1, 1))
     for _ in range(2):
         assert list(once(settings)) == [str(logs / "app.log.1.gz")]
+
+
+# --- archives that are unpacked again, and copies of archives ------------------------------------------------------------
+
+
+def gunzip(path, *, keep=False, times_kept=True):
+    """As gunzip does: the file has the archive's time. Without ``times_kept`` as by a program that unpacks into a new one."""
+    target = path.with_suffix("")
+    target.write_bytes(gzip.decompress(path.read_bytes()))
+    if times_kept:
+        shutil.copystat(path, target)
+    if not keep:
+        path.unlink()
+    return target
+
+
+def archive(path, lines, modified=1_700_000_000):
+    path.write_bytes(gzip.compress("".join(line + "\n" for line in lines).encode()))
+    os.utime(path, (modified, modified))
+
+
+CONTENTS = {"few": numbered("a", 3), "many": numbered("a", 500), "same": ["same"] * 500}
+UNPACKED = [
+    ("app.log.1.gz", "few", False),
+    *((name, content, True) for name in ("app.log.1.gz", "app.log.gz") for content in CONTENTS),
+]
+"""An archive's name, what it holds, and whether it is unpacked with its time: else a new log may begin as the one before."""
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize(("name", "content", "times_kept"), UNPACKED)
+def test_what_is_unpacked_while_stopped_is_not_shipped_again(settings, logs, shipped, keep, name, content, times_kept):  # noqa: PLR0917 - fixtures
+    archive(logs / name, CONTENTS[content])
+    once(settings)
+    unpacked = gunzip(logs / name, keep=keep, times_kept=times_kept)
+    for _ in range(2):
+        assert once(settings) == {}
+        assert shipped() == CONTENTS[content]
+    (logs / name).unlink(missing_ok=True)
+    once(settings)
+    write(unpacked, ["own"], "a")
+    once(settings)
+    assert shipped() == sorted([*CONTENTS[content], "own"])
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("content", CONTENTS)
+def test_what_is_unpacked_while_running_is_not_shipped_again(settings, logs, shipped, keep, content):
+    archive(logs / "app.log.1.gz", CONTENTS[content])
+    with following(settings) as agent:
+        wait_for(lambda: len(shipped()) == len(CONTENTS[content]))
+        unpacked = gunzip(logs / "app.log.1.gz", keep=keep)
+        inode = unpacked.stat().st_ino
+        wait_for(lambda: inode in {node[1] for node in held(agent)} or not keep)
+        write(logs / "other.log", ["~ end"])
+        wait_for(lambda: "~ end" in shipped())
+    assert once(settings) == {}
+    assert shipped() == [*CONTENTS[content], "~ end"]
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("name", ["app.log.1.gz", "app.log.gz"])
+def test_what_is_unpacked_beside_its_archive_before_the_first_start_is_shipped_once(
+    settings, logs, shipped, content, name
+):
+    archive(logs / name, CONTENTS[content])
+    gunzip(logs / name, keep=True)
+    for _ in range(2):
+        assert once(settings) == {}
+        assert shipped() == CONTENTS[content]
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_what_was_shipped_packed_and_unpacked_while_stopped_is_not_shipped_again(settings, logs, shipped, content):
+    write(logs / "app.log.1", CONTENTS[content])
+    once(settings)
+    subprocess.run(["gzip", logs / "app.log.1"], check=True)
+    subprocess.run(["gunzip", "-k", logs / "app.log.1.gz"], check=True)
+    once(settings)
+    assert shipped() == CONTENTS[content]
+
+
+def test_what_is_still_being_unpacked_is_no_file_of_its_own(settings, logs, shipped):
+    lines = numbered("a", 5000)
+    archive(logs / "app.log.1.gz", lines)
+    text = gzip.decompress((logs / "app.log.1.gz").read_bytes())
+    with following(settings) as agent:
+        wait_for(lambda: len(shipped()) == 5000)
+        with (logs / "app.log.1").open("wb") as unpacked:
+            node = (os.fstat(unpacked.fileno()).st_dev, os.fstat(unpacked.fileno()).st_ino)
+            for begin in range(0, len(text), 30_000):
+                unpacked.write(text[begin : begin + 30_000])
+                unpacked.flush()
+                size = unpacked.tell()
+                wait_for(lambda: node in held(agent) and held(agent)[node].looked[0] == size)  # noqa: B023 - called at once
+        (logs / "app.log.1.gz").unlink()
+        write(logs / "other.log", ["~ end"])
+        wait_for(lambda: "~ end" in shipped())
+    once(settings)
+    assert shipped() == [*lines, "~ end"]
+
+
+def test_what_is_unpacked_and_goes_its_own_way_is_a_file_of_its_own(settings, logs, shipped):
+    archive(logs / "app.log.1.gz", numbered("a", 500))
+    once(settings)
+    write(gunzip(logs / "app.log.1.gz", keep=True), ["own"], "a")
+    once(settings)
+    assert shipped() == sorted([*numbered("a", 500) * 2, "own"])
+
+
+def test_other_lines_under_the_name_of_an_archive_are_read(settings, logs, shipped):
+    archive(logs / "app.log.1.gz", numbered("a", 500))
+    once(settings)
+    other = [*numbered("a", 499), "a line 000xxx"]
+    write(logs / "app.log.1", other)
+    once(settings)
+    assert shipped() == sorted([*numbered("a", 500), *other])
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("known", [False, True])
+def test_copies_of_an_archive_that_have_its_time_are_shipped_once(settings, logs, shipped, content, gone, known):  # noqa: PLR0917 - fixtures
+    archive(logs / "a.gz", CONTENTS[content])
+    if known:
+        once(settings)
+    for name in ("b.gz", "c.gz"):
+        shutil.copy2(logs / "a.gz", logs / name)
+    if gone:
+        (logs / "a.gz").unlink()
+    for _ in range(2):
+        assert once(settings) == {}
+        assert shipped() == CONTENTS[content]
+    with (logs / "c.gz").open("ab") as packed:
+        packed.write(gzip.compress(b"own\n"))
+    once(settings)
+    assert shipped() == sorted([*CONTENTS[content] * 2, "own"])
+
+
+@pytest.mark.parametrize("names", [("a.gz", "b.gz"), ("a.log.gz", "a.log.1.gz"), ("a.log.1.gz", "a.log.1")])
+def test_the_same_lines_at_another_time_are_others(settings, logs, shipped, names):
+    archive(logs / names[0], ["same"] * 500)
+    once(settings)
+    if names[1].endswith(".gz"):
+        archive(logs / names[1], ["same"] * 500, modified=1_700_086_400)
+    else:
+        write(logs / names[1], ["same"] * 500)
+    once(settings)
+    assert shipped() == ["same"] * 1000
+
+
+def test_an_archive_of_several_is_known_by_its_time(settings, logs, shipped):
+    lines = [numbered(name, 100) for name in "ab"]
+    (logs / "app.log.1.gz").write_bytes(b"".join(gzip.compress("\n".join([*each, ""]).encode()) for each in lines))
+    once(settings)
+    gunzip(logs / "app.log.1.gz", keep=True)
+    once(settings)
+    assert shipped() == [*lines[0], *lines[1]]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+from contextlib import closing
 
 import pytest
-from harvesting import acknowledge, numbered, unpacked
+from harvesting import acknowledge, numbered, restarted, unpacked
 
 
 def test_an_archive_is_read_when_it_is_complete(harvest, logs):
@@ -60,3 +61,29 @@ def test_an_archive_of_something_else_is_no_log(harvest, logs):
     harvest.scan()
     assert unpacked(harvest) == {}
     assert "binary" in harvest.unreadable[f"{logs}/a.log.gz"]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_is_unpacked_before_its_archive_is_acknowledged_has_the_same_ids(harvest, registry, logs, keep):
+    archive = logs / "a.log.1.gz"
+    archive.write_bytes(gzip.compress(numbered(500).encode()))
+    harvest.scan()
+    before = unpacked(harvest)
+    harvest.close()
+    (logs / "a.log.1").write_text(numbered(500))
+    if not keep:
+        archive.unlink()
+    with closing(restarted(harvest, registry, logs)) as again:
+        assert unpacked(again) == before
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_what_is_longer_than_the_archive_beside_it_is_read(harvest, registry, logs, members):
+    """``members``: an archive of several does not tell by its end what it holds, but how much was read of it does."""
+    (logs / "a.log.1.gz").write_bytes(gzip.compress(numbered(500).encode()) * members)
+    harvest.scan()
+    unpacked(harvest)
+    acknowledge(harvest, registry)
+    (logs / "a.log.1").write_text(numbered(500) * members + "own\n")
+    harvest.scan()
+    assert [len(each) for each in unpacked(harvest).values()] == [500 * members + 1]

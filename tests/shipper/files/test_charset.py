@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from itertools import pairwise
 
@@ -335,6 +336,14 @@ def test_a_byte_order_mark_says_more_than_a_name():
     assert isinstance(charset_of("gbk", le), Bytewise)
 
 
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_first_line_feed_tells_the_order_where_no_mark_does(order):
+    other = {"utf-16-le": "\u0a0d", "utf-16-be": "\u0d0a"}[order]  # with half a line feed on either side
+    for text in ("a\n", "\r\n", f"漢{other}\n", "\n" * 600):
+        assert charset_of("utf-16", text.encode(order)) is charset_of(order, b"")
+    assert charset_of("utf-16", f"漢{other}a".encode(order)) is None
+
+
 ASCII = b"2026-11-23 10:00:00 INFO some plain text\n"
 
 
@@ -345,7 +354,8 @@ ASCII = b"2026-11-23 10:00:00 INFO some plain text\n"
         ("\ufeffa\n".encode("utf-16-be"), "utf-8", "is UTF-16: set encoding: utf-16"),
         ("\ufeffa\n".encode("utf-16-be"), "iso8859-1", "is UTF-16: set encoding: utf-16"),
         (b"\xff\xfe kaum", "iso8859-1", ""),
-        ("a\n".encode("utf-16-be"), "utf-16", "no byte order mark.*utf-16le"),
+        ("漢 a".encode("utf-16-be"), "utf-16", "no byte order mark.*utf-16le"),
+        ("a\n".encode("utf-16-be"), "utf-16", ""),
         (ASCII, "utf-16", "no byte order mark"),
         (ASCII, "utf-16-le", "is not UTF-16"),
         (ASCII[:-1] + b"\r\n", "utf-16-be", "is not UTF-16"),
@@ -440,6 +450,27 @@ def test_a_rotation_with_byte_order_marks_splits_and_joins_no_event(tmp_path, en
     events = events + run.read().read(waited=True).stop()
     joined = "2 begins\n\tat a" + rest.rstrip().replace("\r\n", "\n").replace("\t", "\n\t", 1)
     assert events == ["1 first", joined, "3 next", "4 last"]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("order", ORDERS)
+def test_utf_16_goes_on_behind_a_copytruncate_that_took_its_mark(tmp_path, order, restarted):
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs/app.log"
+    log.write_bytes("\ufeff1 grün\n2 rot\n".encode(order))
+    events = []
+    run = Run(tmp_path, "utf-16").read()
+    shutil.copyfile(log, tmp_path / "logs/app.log.1")
+    log.write_bytes(b"")
+    for text in ("3 bläu\n", "4 漢\n5 x\n"):
+        if restarted:
+            events += run.stop()
+            run = Run(tmp_path, "utf-16")
+        with log.open("ab") as file:
+            file.write(text.encode(order))
+        run.read().read()
+    events += run.read(waited=True).stop()
+    assert events == ["1 grün", "2 rot", "3 bläu", "4 漢", "5 x"]
 
 
 def test_another_encoding_on_a_reload_goes_for_what_comes(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parser.multiline import Lines, Starts, framer
+from shipper.delivery.encoder import Encoder
 from shipper.files import reader as module
 from shipper.files.charset import charset_of
 from shipper.files.content import Plain
@@ -53,7 +55,15 @@ def read_all(descriptor, how, offset=0, forced=(), limit=10_000):
 @given(st.lists(LINES, min_size=1, max_size=40), st.booleans(), st.sampled_from([50, 80, 10_000]), st.data())
 def test_any_block_size_and_any_resume_point_give_the_same_events(lines, newline, limit, data):
     how = data.draw(
-        st.sampled_from([Lines(), Starts(rb"\d\d"), framer(r"^\s"), framer(";$", negate=True, match="before")])
+        st.sampled_from(
+            [
+                Lines(),
+                Starts(rb"\d\d"),
+                framer(r"^\s"),
+                framer(";$", negate=True, match="before"),
+                framer(r"\d", negate=True, max_lines=5),
+            ]
+        )
     )
     content = b"".join(lines) if newline else b"".join(lines).removesuffix(b"\n")
     before = module.BLOCK
@@ -70,6 +80,55 @@ def test_any_block_size_and_any_resume_point_give_the_same_events(lines, newline
             assert read_all(log.fileno(), how, resume, limit=limit)[0] == [cut for cut in cuts if cut > resume]
         finally:
             module.BLOCK = before
+
+
+class Counting(Starts):
+    """``looked``: how many bytes were handed to it."""
+
+    looked = 0
+
+    def cuts(self, block, before=0):
+        self.looked += len(block)
+        return super().cuts(block, before)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_each_line_of_a_long_event_is_looked_at_once(log, encoding):
+    """Else a log of nothing but empty lines takes minutes: each block would be looked at with all before it."""
+    append(log, ("1 a\n" + "\n" * 3_000_000 + "2 b\n").encode(encoding))
+    how = Counting(rb"\d")
+    reader = Reader(Plain(log.fileno()), how, charset=charset_of(encoding, b""))
+    assert len(reader.read().cuts) == 1
+    assert how.looked < 3_100_000
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(LINES, st.integers(30, 200).map(lambda n: b"\n" * n)), max_size=40), st.data())
+def test_empty_lines_are_taken_together_and_all_others_are_where_they_were(lines, data):
+    content = b"".join(lines)
+    before = module.BLOCK
+    with tempfile.TemporaryFile() as log:
+        append(log, content)
+        try:
+            module.BLOCK = data.draw(st.sampled_from([16, 64, 1000]))
+            cuts, partial = read_all(log.fileno(), Lines())
+        finally:
+            module.BLOCK = before
+    found = [(begin, content[begin:end]) for begin, end in zip([0, *cuts], cuts, strict=False)]
+    every = [(match.start(), match[0]) for match in re.finditer(rb".*\n", content)]
+    assert [each for each in found if each[1].strip()] == [each for each in every if each[1].strip()]
+    assert b"".join(text for _, text in found) == content
+    assert not partial
+
+
+def test_a_log_of_empty_lines_has_few_events_and_all_are_counted(log):
+    append(log, b"a\n" + b"\n" * 3_000_000 + b"b\n")
+    reader, encoder, cuts = Reader(Plain(log.fileno()), Lines()), Encoder(None, {}), 0
+    while (block := reader.read()) is not None:
+        encoder.encode(block, "a.log", bytes(16))
+        cuts += len(block.cuts)
+    assert cuts < 50
+    assert (encoder.counts.events, encoder.counts.skipped) == (2, 3_000_000)
 
 
 def test_a_line_without_its_newline_is_waited_for(log):
