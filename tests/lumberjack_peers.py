@@ -71,7 +71,7 @@ class Scripted:
         for seen in self.connections:
             with contextlib.suppress(OSError):
                 seen.connection.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(60)
 
     def __enter__(self):
         return self
@@ -113,7 +113,7 @@ class Cutter:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
 
     def _serve(self):
         while True:

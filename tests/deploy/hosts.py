@@ -87,7 +87,7 @@ class Host:
         """One property of a unit, as ``systemctl show`` says it."""
         return self.run(f"systemctl show --value -p {name} {unit}").strip()
 
-    def wait(self, command: str, seconds: float = 60) -> None:
+    def wait(self, command: str, seconds: float = 180) -> None:
         """Until a shell command succeeds; an ``AssertionError`` with its output when it does not."""
         end = time.monotonic() + seconds
         while not self.succeeds(command):

@@ -59,7 +59,7 @@ class Agent:
         lines = "".join(LINE.format(number) for number in numbers)
         self.host.run("cat >> /var/log/orders/orders.log", stdin=lines)
 
-    def indexed(self, number: int, seconds: float = 60) -> dict:
+    def indexed(self, number: int, seconds: float = 180) -> dict:
         """The document of one line, as soon as it can be found."""
         end = time.monotonic() + seconds
         body = {"query": {"match_phrase": {"message": f"order {number} accepted"}}}

@@ -153,7 +153,7 @@ def test_the_agent_on_the_host_ships_its_log(converged):
         assert status == 200, answer
         return answer["hits"]["total"]["value"]
 
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while found() < 3:
         assert time.monotonic() < end, converged.host.run("journalctl -u shipper --no-pager -n 20")
         time.sleep(0.3)

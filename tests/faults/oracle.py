@@ -7,7 +7,6 @@ twice or as events that nobody wrote, and both count.
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -110,13 +109,3 @@ def rejected(home: Path) -> list[tuple[int, str, dict]]:
     with closing(sqlite3.connect(home / "state.db", timeout=30)) as connection:
         rows = connection.execute("SELECT status, reason, document FROM rejects ORDER BY sequence").fetchall()
     return [(status, reason, orjson.loads(document)) for status, reason, document in rows]
-
-
-def wait_for(condition: Callable[[], object], what: str = "it", seconds: float = 60.0) -> None:
-    """Wait until it is so."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"{what} did not come about in {seconds:.0f} s")

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from launcher import quick, switched_off
-from oracle import appended, stored, wait_for
+from oracle import appended, stored
+from waiting import wait_for
 
 from shipper.agent import Agent
 from shipper.settings import from_mapping

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import orjson
 import pytest
-from oracle import holds, stored, wait_for
+from oracle import holds, stored
 from shipping import Shipper
+from waiting import wait_for
 from writer import Log
 
 from shipper.errors import SettingsError

@@ -11,9 +11,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from oracle import holds, rejected, wait_for
+from oracle import holds, rejected
 from scripted import ScriptedElasticsearch
 from shipping import Shipper, small_disk
+from waiting import wait_for
 from writer import Log
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]

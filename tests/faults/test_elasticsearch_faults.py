@@ -15,8 +15,9 @@ from urllib.request import Request, urlopen
 import orjson
 import pytest
 from elasticsearch_node.node import CannotRunError, Node, free_port
-from oracle import holds, indexed, rejected, wait_for
+from oracle import holds, indexed, rejected
 from shipping import Shipper
+from waiting import wait_for
 from writer import Log
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.integration]

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import orjson
 import pytest
-from oracle import holds, judge, stored, torn, wait_for
+from oracle import holds, judge, stored, torn
 from scripted import Act, ScriptedElasticsearch
 from shipping import Shipper
+from waiting import wait_for
 from writer import Log
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]

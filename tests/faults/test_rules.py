@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 from launcher import RULES
-from oracle import Verdict, judge, rejected, wait_for
+from oracle import Verdict, judge, rejected
 from scripted import Act, ScriptedElasticsearch
 from shipping import Shipper
+from waiting import wait_for
 from writer import Log
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]

@@ -16,9 +16,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from oracle import holds, wait_for
+from oracle import holds
 from scripted import ScriptedElasticsearch
 from shipping import Shipper
+from waiting import wait_for
 from writer import Log
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]

@@ -13,6 +13,7 @@ from contextlib import closing
 
 import pytest
 from scripted import ScriptedElasticsearch
+from waiting import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -56,7 +57,7 @@ class Agent:
         if not path.exists():
             return set()
         try:
-            with closing(sqlite3.connect(path, timeout=10)) as connection:
+            with closing(sqlite3.connect(path, timeout=60)) as connection:
                 known = dict(connection.execute("SELECT path, offset FROM files"))
         except sqlite3.OperationalError:  # its tables are not made yet
             return set()
@@ -64,13 +65,6 @@ class Agent:
 
     def logs(self):
         return set((self.folder / "logs").glob("*.log"))
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.005)
 
 
 def test_files_that_are_gone_before_the_output_is_back_are_all_there_once(tmp_path):
@@ -82,7 +76,7 @@ def test_files_that_are_gone_before_the_output_is_back_are_all_there_once(tmp_pa
         expected |= set(lines)
         agent.start("http://127.0.0.1:9")  # nobody listens there
         if number % 2:
-            until(lambda: agent.settled() == agent.logs())
+            wait_for(lambda: agent.settled() == agent.logs())
             gone = agent.settled()
             agent.end(signal.SIGKILL)
             for log in gone:
@@ -93,7 +87,7 @@ def test_files_that_are_gone_before_the_output_is_back_are_all_there_once(tmp_pa
     assert "home/spool" in str(next((tmp_path / "home").rglob("*.spool"), "")), "it held something"
     with ScriptedElasticsearch() as server:
         agent.start(server.url)
-        until(lambda: len(server.documents()) >= len(expected))
+        wait_for(lambda: len(server.documents()) >= len(expected))
         agent.end(signal.SIGTERM)
         found = [document["message"] for document in server.documents()]
     assert set(found) == expected

@@ -126,8 +126,8 @@ def go_server(go_lumber, *arguments):
         yield address, events
     finally:
         process.terminate()
-        process.wait(10)
-        reader.join(10)
+        process.wait(60)
+        reader.join(60)
         process.stdout.close()
 
 

@@ -20,12 +20,3 @@ def following(settings):
             agent.stop()
             thread.join(30)
             assert not thread.is_alive()
-
-
-def wait_for(condition, seconds=20.0):
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not come about")

@@ -6,7 +6,8 @@ import threading
 
 import orjson
 import pytest
-from following import following, wait_for
+from following import following
+from waiting import wait_for
 
 from shipper.agent import Agent
 from shipper.errors import StateError, UnavailableError
@@ -221,7 +222,7 @@ def test_a_stop_is_heard_while_a_full_queue_waits_for_a_dead_output(settings, lo
         thread.join(1)
         assert thread.is_alive(), "a service waits as long as it takes"
         agent.stop()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
     down.up.set()
     ship(small)

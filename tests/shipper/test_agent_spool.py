@@ -9,8 +9,9 @@ import threading
 from unittest import mock
 
 import pytest
-from following import following, wait_for
+from following import following
 from small_disk import SmallDisk
+from waiting import wait_for
 
 from shipper.agent import Agent
 from shipper.delivery import queue
@@ -60,7 +61,7 @@ def test_a_file_that_is_gone_before_the_output_is_back_is_not_lost(settings, dow
         thread.start()
         wait_for(lambda: agent._queue._spool.documents == 500)
         agent.stop()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive(), "all is safe: nothing to wait for"
         assert agent.progress().documents.delivered == 0
     log.unlink()
@@ -126,7 +127,7 @@ def stopped(settings, outage, tmp_path):
     with Agent(settings) as agent:
         thread = outage(agent)
         agent.stop()
-        thread.join(20)
+        thread.join(60)
     [segment] = (tmp_path / "home/spool").glob("*/*.spool")
     return segment
 
@@ -159,7 +160,7 @@ def test_what_a_spool_loses_while_the_agent_runs_is_read_again(settings, down, o
         down()
         wait_for(lambda: set(shipped()) == EVERYTHING)
         agent.stop()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
     before = len(shipped())
     with Agent(settings) as agent:
@@ -183,7 +184,7 @@ def test_what_a_spool_loses_on_a_full_disk_is_read_again(settings, down, outage,
             down()
             wait_for(lambda: set(shipped()) == EVERYTHING)
             agent.stop()
-            thread.join(20)
+            thread.join(60)
             assert not thread.is_alive()
     finally:
         disk.unmount()
@@ -224,7 +225,7 @@ def test_where_the_spool_is_sound_nothing_is_sent_twice(settings, down, outage, 
         down()
         wait_for(lambda: not agent._registry.owed)
         agent.stop()
-        thread.join(20)
+        thread.join(60)
     assert shipped() == [f"line {n}" for n in range(200)]
     (tmp_path / "home/spool").rename(tmp_path / "lost later")
     with Agent(settings) as agent:
@@ -290,5 +291,5 @@ def test_damage_is_made_good_for_with_the_settings_in_use(settings, down, outage
         down()
         wait_for(lambda: set(shipped()) == EVERYTHING)
         agent.stop()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from waiting import wait_for
 
 from shipper.agent import Agent
 from shipper.observer import Observer
@@ -42,13 +43,6 @@ def following(settings):
         finally:
             agent.stop()
             thread.join(30)
-
-
-def wait_for(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def failing(observer):

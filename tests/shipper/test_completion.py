@@ -7,7 +7,8 @@ import os
 import time
 
 import pytest
-from following import following, wait_for
+from following import following
+from waiting import wait_for
 
 from shipper import completion
 from shipper.agent import Agent

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 
 import pytest
-from following import following, wait_for
+from following import following
+from waiting import wait_for
 
 from shipper.agent import Agent
 from shipper.files.content import Archive

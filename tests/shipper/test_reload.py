@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import orjson
 import pytest
-from following import wait_for
+from waiting import wait_for
 
 from shipper import agent as module
 from shipper.agent import Agent

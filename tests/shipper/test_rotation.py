@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from following import following, wait_for
+from following import following
+from waiting import wait_for
 
 from shipper.agent import Agent
 from shipper.outputs.batch import Outcomes

@@ -76,9 +76,9 @@ def put(senders, ledger, file):
 def test_what_a_retired_sender_has_goes_to_the_new_host(senders, opened, ledger, settings):
     for file in range(2):
         put(senders, ledger, file)
-    assert all(output.sent.wait(10) for output in list(opened))  # each has one, and cannot deliver it
+    assert all(output.sent.wait(60) for output in list(opened))  # each has one, and cannot deliver it
     senders.renew(settings("up", 1))
-    assert ledger.wait(10)
+    assert ledger.wait(60)
     assert senders.counts().delivered == 2
 
 
@@ -88,6 +88,6 @@ def test_there_are_as_many_senders_as_the_settings_say_after_each_reload(senders
         assert len(senders._working) == workers
     for file in range(4):
         put(senders, ledger, file)
-    assert ledger.wait(10)
+    assert ledger.wait(60)
     senders.supervise()
     assert senders.counts().delivered == 4

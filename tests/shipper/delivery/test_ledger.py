@@ -33,7 +33,7 @@ def test_waiting_ends_when_the_last_segment_is_settled():
     assert not ledger.wait(0)
     thread = threading.Thread(target=ledger.settle, args=[[segment]])
     thread.start()
-    assert ledger.wait(10)
+    assert ledger.wait(60)
     thread.join()
 
 

@@ -67,7 +67,7 @@ def deliver(tmp_path):
             assert queue.put(batch(numbers, [ledger.add(1, ends)]), 1)
         queue.close()
         sender.start()
-        assert ledger.wait(10)
+        assert ledger.wait(60)
         assert ledger.acknowledged() == {1: ends}
         sender.close()
         assert output.closed
@@ -160,7 +160,7 @@ def test_stopped_in_the_middle_of_parts_nothing_is_settled(tmp_path):
     sender = Sender(output, queue, tmp_path / "state.db", Backoff(60, 60))
     queue.put(batch([0, 1, 2, 3], [ledger.add(1, 10)]), 1)
     sender.start()
-    assert halves.wait(10)
+    assert halves.wait(60)
     sender.close()
     assert output.taken == [0, 1]
     assert ledger.acknowledged() == {}
@@ -191,7 +191,7 @@ def test_a_queue_that_cannot_be_read_is_tried_until_it_can(tmp_path):
     sender = Sender(output, queue, tmp_path / "state.db", Backoff(0.001, 0.002))
     queue.put(batch([0], [ledger.add(1, 10)]), 1)
     sender.start()
-    assert ledger.wait(10)
+    assert ledger.wait(60)
     queue.close()
     sender.close()
     assert (output.taken, sender.counts.trouble) == ([0], "")
@@ -209,9 +209,9 @@ def test_another_output_ends_one_wait_for_a_queue_that_cannot_be_read_and_no_mor
     first, second = Script(), Script()
     sender = Sender(first, Unreadable(1 << 20, Ledger()), tmp_path / "state.db", Backoff(60, 60))
     sender.start()
-    assert asked.acquire(timeout=10)
+    assert asked.acquire(timeout=60)
     sender.renew(second, Backoff(60, 60))
-    assert asked.acquire(timeout=10)
+    assert asked.acquire(timeout=60)
     sender.close()
     assert awake == [False, False], "it tried as fast as it could"
     assert (first.closed, second.closed) == (True, True)
@@ -226,7 +226,7 @@ def test_several_senders_share_a_queue_and_each_batch_is_settled_once(tmp_path):
     for sender in senders:
         sender.start()
     queue.close()
-    assert ledger.wait(10)
+    assert ledger.wait(60)
     assert ledger.acknowledged() == {1: 50}
     for sender in senders:
         sender.close()
@@ -246,7 +246,7 @@ def test_closing_gives_up_on_an_output_that_stays_down_and_settles_nothing(tmp_p
     sender = Sender(output, queue, tmp_path / "state.db", Backoff(60, 60))
     queue.put(batch([0], [ledger.add(1, 10)]), 1)
     sender.start()
-    assert tried.wait(10)
+    assert tried.wait(60)
     queue.close()
     sender.close()
     assert output.closed
@@ -284,7 +284,7 @@ def test_an_attempt_that_failed_holds_no_batch_in_memory(tmp_path):
     while not sender.counts.trouble:
         assert not ledger.wait(0.01)
     sender.renew(Script(), Backoff())
-    assert ledger.wait(10)
+    assert ledger.wait(60)
     queue.close()
     sender.close()
     assert held() is None
@@ -297,7 +297,7 @@ def test_a_fault_in_an_output_is_seen_by_the_agent(tmp_path):
     queue.put(batch([0], [ledger.add(1, 10)]), 1)
     queue.close()
     sender.start()
-    sender._thread.join(10)
+    sender._thread.join(60)
     assert isinstance(sender.failure, ZeroDivisionError)
     assert not ledger.wait(0)
 

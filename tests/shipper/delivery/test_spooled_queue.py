@@ -3,11 +3,11 @@ from __future__ import annotations
 import errno
 import os
 import threading
-import time
 from unittest import mock
 
 import pytest
 from small_disk import SmallDisk
+from waiting import wait_for
 
 from shipper.delivery.ledger import Ledger
 from shipper.delivery.queue import BatchQueue, open_queue
@@ -25,13 +25,6 @@ def body(number, size=0):
 
 def numbers(batch):
     return [int(document.split(b":")[1].split(b",")[0]) for document in batch.documents()]
-
-
-def until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.002)
 
 
 class Bench:
@@ -56,7 +49,7 @@ class Bench:
         with self.queue._condition:
             self.queue._released = True
             self.queue._condition.notify_all()
-        self.queue._thread.join(10)
+        self.queue._thread.join(60)
         self.spool._lock.release()
         self.queue = None
 
@@ -95,7 +88,7 @@ def test_what_is_not_taken_is_on_disk_and_settled(bench):
     bench.open(linger=0.01)
     for number in range(5):
         bench.put(number)
-    assert bench.ledger.wait(10)
+    assert bench.ledger.wait(60)
     assert bench.ledger.acknowledged() == {1: 50}
     depth = bench.queue.depth()
     assert (depth.batches, bench.spool.documents, bench.queue.undelivered()) == (0, 5, {1})
@@ -114,7 +107,7 @@ def test_what_a_sender_has_is_made_safe_too(bench):
     bench.open()
     bench.put(1)
     batch = bench.queue.get()
-    assert bench.ledger.wait(10)
+    assert bench.ledger.wait(60)
     bench.crash()
     bench.open()
     again = bench.queue.get()
@@ -134,7 +127,7 @@ def test_each_batch_is_settled_once_whoever_is_first(bench, monkeypatch):
         bench.put(number)
         batch = bench.queue.get()
         bench.queue.done(batch)
-    until(bench.queue.empty)
+    wait_for(bench.queue.empty)
     bench.close()
     assert sorted(settled) == [10 * n for n in range(1, 201)]
 
@@ -153,7 +146,7 @@ def test_a_batch_that_is_delivered_while_it_is_written_is_settled_once_and_not_s
     monkeypatch.setattr(bench.spool, "write", slow)
     bench.put(1)
     batch = bench.queue.get()
-    until(lambda: settled and bench.queue.empty())
+    wait_for(lambda: settled and bench.queue.empty())
     bench.crash()
     assert settled == [10]
     bench.open()
@@ -164,7 +157,7 @@ def test_after_a_crash_what_was_settled_and_not_delivered_comes_again(bench):
     bench.open()
     for number in range(6):
         bench.put(number)
-    assert bench.ledger.wait(10)
+    assert bench.ledger.wait(60)
     for _ in range(2):
         bench.queue.done(bench.queue.get())
     bench.queue.get()
@@ -176,7 +169,7 @@ def test_after_a_crash_what_was_settled_and_not_delivered_comes_again(bench):
 def test_nothing_overtakes_what_is_on_disk(bench):
     bench.open()
     bench.put(0)
-    assert bench.ledger.wait(10)
+    assert bench.ledger.wait(60)
     bench.put(1)
     assert [numbers(bench.queue.get()) for _ in range(2)] == [[0], [1]]
 
@@ -212,11 +205,11 @@ def test_a_disk_that_takes_nothing_pauses_and_settles_nothing_until_it_is_mended
     with monkeypatch.context() as disk:
         disk.setattr(os, "pwrite", broken)
         bench.put(1)
-        until(lambda: len(tries) > 3)
+        wait_for(lambda: len(tries) > 3)
         assert not bench.ledger.wait(0)
         assert bench.queue.trouble
-    assert bench.ledger.wait(10)
-    until(lambda: not bench.queue.trouble)
+    assert bench.ledger.wait(60)
+    wait_for(lambda: not bench.queue.trouble)
     warnings = [record for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 1, "one clear message"
     assert "can be written again" in caplog.text
@@ -226,7 +219,7 @@ def test_a_disk_that_takes_nothing_pauses_and_settles_nothing_until_it_is_mended
 def test_a_disk_that_cannot_be_read_is_no_reason_to_leave_anything_out(bench, monkeypatch):
     bench.open()
     bench.put(1)
-    assert bench.ledger.wait(10)
+    assert bench.ledger.wait(60)
 
     def broken(*_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -242,7 +235,7 @@ def test_a_damaged_record_is_passed_over(bench, caplog):
     bench.open()
     for number in range(3):
         bench.put(number)
-    assert bench.ledger.wait(10)
+    assert bench.ledger.wait(60)
     path = bench.spool.path / files(bench)[0]
     path.write_bytes(path.read_bytes().replace(b'"n":1', b'"n":7'))
     assert [numbers(bench.queue.get()) for _ in range(2)] == [[0], [2]]
@@ -255,7 +248,7 @@ def test_nothing_more_is_written_to_a_segment_that_is_set_aside(bench):
     bench.open()
     for number in range(2):
         bench.put(number)
-    assert bench.ledger.wait(10)
+    assert bench.ledger.wait(60)
     [name] = files(bench)
     path = bench.spool.path / name
     path.write_bytes(path.read_bytes().replace(b'"n":1', b'"n":7'))
@@ -263,7 +256,7 @@ def test_nothing_more_is_written_to_a_segment_that_is_set_aside(bench):
     bench.queue.close()
     assert bench.queue.get() is None
     bench.put(2)
-    assert bench.ledger.wait(10)
+    assert bench.ledger.wait(60)
     assert files(bench) == ["00000002.spool"]
     assert numbers(bench.queue.get()) == [2]
 
@@ -272,7 +265,7 @@ def test_closed_it_still_makes_safe_what_is_left_and_gives_it_out(bench):
     bench.open(linger=0.05)
     bench.put(1)
     bench.queue.close()
-    assert bench.ledger.wait(10)
+    assert bench.ledger.wait(60)
     assert numbers(bench.queue.get()) == [1]
     assert bench.queue.get() is None
 
@@ -283,9 +276,9 @@ def test_one_who_waits_hears_of_a_batch_and_of_the_end(bench):
     thread = threading.Thread(target=lambda: got.extend([bench.queue.get(), bench.queue.get()]))
     thread.start()
     bench.put(1)
-    until(lambda: got or not thread.is_alive() or bench.queue.depth().batches)
+    wait_for(lambda: got or not thread.is_alive() or bench.queue.depth().batches)
     bench.queue.close()
-    thread.join(10)
+    thread.join(60)
     assert numbers(got[0]) == [1]
     assert got[1] is None
 
@@ -304,7 +297,7 @@ def test_a_real_full_disk_pauses_and_more_room_ends_it(tmp_path, monkeypatch, ca
         assert caplog.text.count("the disk is full") == 1
         assert bench.spool.documents < put
         disk.remount("size=8m")
-        until(lambda: bench.spool.documents == put)
+        wait_for(lambda: bench.spool.documents == put)
         assert [numbers(bench.queue.get()) for _ in range(put)] == [[n] for n in range(put)]
     finally:
         bench.close()
@@ -317,7 +310,7 @@ def test_switched_off_it_is_emptied_and_takes_nothing_more(tmp_path):
     on = from_mapping({**data, "queue.disk.max_size": "1MiB"}, env=environment)
     queue = open_queue(on, ledger := Ledger(), linger=0)
     queue.put(Batch(body(1), 1, [ledger.add(1, 10)]), 1)
-    assert ledger.wait(10)
+    assert ledger.wait(60)
     queue.release()
     queue = open_queue(from_mapping(data, env=environment), ledger := Ledger(), linger=0)
     queue.put(Batch(body(2), 1, [ledger.add(1, 20)]), 1)
@@ -351,7 +344,7 @@ def test_what_was_taken_before_a_segment_could_not_be_read_is_given_out_later(be
     monkeypatch.setattr(bench.spool, "_segment_bytes", 1)
     for number in range(2):
         bench.put(number)
-        assert bench.ledger.wait(10)
+        assert bench.ledger.wait(60)
     assert len(files(bench)) == 2
     bench.crash()
     bench.open(batch_bytes=1 << 20)
@@ -374,7 +367,7 @@ def test_what_ends_the_thread_that_writes_is_told_to_whoever_puts_or_takes(bench
     bench.open()
     monkeypatch.setattr(bench.spool, "write", mock.Mock(side_effect=MemoryError))
     bench.put(1)
-    bench.queue._thread.join(10)
+    bench.queue._thread.join(60)
     with pytest.raises(MemoryError):
         bench.put(2)
     with pytest.raises(MemoryError):
@@ -385,7 +378,7 @@ def test_an_outcome_that_comes_after_the_end_changes_nothing_on_disk(bench):
     """A request has taken longer than its sender was waited for; another queue has the spool by now."""
     bench.open()
     bench.put(1)
-    assert bench.ledger.wait(10)
+    assert bench.ledger.wait(60)
     late, before = bench.queue.get(), bench.queue
     bench.close()
     bench.open()

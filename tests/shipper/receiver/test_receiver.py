@@ -10,6 +10,7 @@ import time
 import pytest
 import trustme
 from lumberjack_peers import Cutter
+from waiting import wait_for
 
 from shipper.errors import InputError, RefusedError, SettingsError, UnavailableError
 from shipper.lumberjack import frames, server
@@ -69,7 +70,7 @@ def receiving(tmp_path, patience=5.0, output=None, settings=None, **own):
             yield receiver
         finally:
             receiver.stop()
-            thread.join(20)
+            thread.join(60)
     assert results, "it failed"
 
 
@@ -83,13 +84,6 @@ def sent(receiver, events, *, level=3, context=None, timeout=5.0):
         while done < len(payloads):
             done += connection.acknowledged()
     return done
-
-
-def until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)
 
 
 def stored(gate):
@@ -179,7 +173,7 @@ def test_with_a_queue_on_disk_its_sync_is_enough(tmp_path, gate):
         assert gate.stored == {}
     gate.open.set()
     with receiving(tmp_path, settings={"queue.disk": {}}):
-        until(lambda: len(gate.stored) == 50)
+        wait_for(lambda: len(gate.stored) == 50)
 
 
 def test_what_its_spool_loses_is_said_and_what_comes_after_is_watched_over(tmp_path, gate, caplog):
@@ -192,16 +186,16 @@ def test_what_its_spool_loses_is_said_and_what_comes_after_is_watched_over(tmp_p
         data[-60] ^= 1
         segment.write_bytes(data)
         gate.open.set()
-        until(lambda: 0 < len(gate.stored) < 100 and receiver._queue.empty())
-        until(lambda: not receiver._queue.damaged)
+        wait_for(lambda: 0 < len(gate.stored) < 100 and receiver._queue.empty())
+        wait_for(lambda: not receiver._queue.damaged)
         gate.open.clear()
         assert sent(receiver, [event(at) for at in range(100, 150)]) == 50
-        until(lambda: (noted := manifest.read(segment.parent)) is not None and noted.lengths)
+        wait_for(lambda: (noted := manifest.read(segment.parent)) is not None and noted.lengths)
     assert "50 documents (" in caplog.text
     for left in segment.parent.glob("*.spool"):
         left.unlink()
     with receiving(tmp_path, settings={"queue.disk": {}}):
-        until(lambda: "is not there, and held documents" in caplog.text)
+        wait_for(lambda: "is not there, and held documents" in caplog.text)
 
 
 def test_rejected_and_dropped_events_are_acknowledged_too(tmp_path, gate):
@@ -259,7 +253,7 @@ def test_what_was_acknowledged_stays_so_and_equal_events_that_come_after_are_sto
     """Two senders settle at the same time: the one that was first may be the last to say so."""
     payload = json.dumps({"message": "x"}).encode()
     with receiving(tmp_path) as receiver:
-        with contextlib.closing(Connection(receiver.address, timeout=5)) as connection:
+        with contextlib.closing(Connection(receiver.address, timeout=60)) as connection:
             connection.send(frames.window([payload] * 3, 0), 3)
             while connection.windows:
                 connection.acknowledged()
@@ -286,7 +280,7 @@ def test_a_connection_that_ends_while_it_is_told_of_is_not_kept(tmp_path, gate):
         receiver._told = Slow({1: 0})
         teller = threading.Thread(target=receiver._tell, args=({_FIRST + 1: 5},))
         teller.start()
-        assert looked.wait(5)
+        assert looked.wait(60)
         receiver._server._exchange._waiting.append(Ended(1, 0))
         receiver._turn(0.0)
         ended.set()

@@ -31,7 +31,7 @@ def left_in(tmp_path):
         ledger = Ledger()
         queue = open_queue(settings(tmp_path, path=str(folder)), ledger, linger=0.0)
         assert queue.put(Batch(BODY, 1, [ledger.add(1, 10)]), 5)
-        assert ledger.wait(5)  # it is on the disk, and so acknowledged
+        assert ledger.wait(60)  # it is on the disk, and so acknowledged
         queue.release()
 
     return leave

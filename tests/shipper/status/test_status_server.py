@@ -25,7 +25,7 @@ def server():
 
 
 def ask(server, path, method="GET"):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request(method, path)
     answer = connection.getresponse()
     body = answer.read()
@@ -34,7 +34,7 @@ def ask(server, path, method="GET"):
 
 
 def connect(server):
-    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
 
 
 def test_a_page_is_served(server):
