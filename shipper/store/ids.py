@@ -61,7 +61,8 @@ class Ids:
             "INSERT INTO new_ids VALUES (?, ?)", zip(ids, range(first, first + len(ids)), strict=True)
         )
         if new > _LIMIT:
-            self._connection.execute("INSERT INTO ids SELECT id, seq FROM new_ids")
+            # There is no conflict; but to undo the statement alone, SQLite would keep the pages that it changes in memory.
+            self._connection.execute("INSERT OR ROLLBACK INTO ids SELECT id, seq FROM new_ids")
             self._connection.execute("DELETE FROM new_ids")
             new = 0
         self._new = new
