@@ -107,8 +107,10 @@ class Root(click.Group):
 
 def _fail(message: str, code: int) -> NoReturn:
     """Print each line of ``message`` as ``shipper: line`` and exit."""
+    from shipper.cli.printable import printable  # noqa: PLC0415 - only for an error
+
     for line in message.splitlines() or ["failed"]:
-        click.echo(f"shipper: {line}", err=True)
+        click.echo(f"shipper: {printable(line)}", err=True)
     sys.exit(code)
 
 

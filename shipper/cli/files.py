@@ -27,22 +27,25 @@ BEHIND = 1
     help="A settings file: whose state, whose output, and which files there should be.",
 )
 @click.option("--safe", is_flag=True, help="Print the paths only that are safe to delete; 1 if one is not.")
+@click.option("-0", "--null", is_flag=True, help="With --safe: a NUL behind each path, no line feed, for xargs -0.")
 @click.option("--all", "everything", is_flag=True, help="Files too that are gone and were read to their end.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def files(patterns: tuple[str, ...], *, config: Path | None, safe: bool, everything: bool, as_json: bool) -> None:
+def files(
+    patterns: tuple[str, ...], *, config: Path | None, safe: bool, null: bool, everything: bool, as_json: bool
+) -> None:
     """Show how far each file is read and acknowledged, and whether it is safe to delete. PATTERN is a path or a glob.
 
     Works beside a running agent, and without one. The exit code is 0 when the output has every byte of every file that is
     shown, durably, and 1 when it has not, or a file cannot be read, or there is none; with --safe, 0 when all of them may
     be deleted.
     """
+    if null and not safe:
+        raise click.UsageError("--null goes with --safe")
     shown = _survey(config, [os.path.abspath(pattern) for pattern in patterns])  # noqa: PTH100 - a pattern
     if not everything:
         shown = [status for status in shown if status.state != "gone" or not _is_done(status)]
     if safe:
-        for status in shown:
-            if status.safe:
-                click.echo(status.path)
+        _paths([status.path for status in shown if status.safe], null=null)
     elif as_json:
         import orjson  # noqa: PLC0415 - only for --json
 
@@ -54,6 +57,18 @@ def files(patterns: tuple[str, ...], *, config: Path | None, safe: bool, everyth
         click.echo("no files are known", err=True)
     good = [status.safe if safe else status.complete or _is_done(status) for status in shown]
     sys.exit(0 if good and all(good) else BEHIND)
+
+
+def _paths(paths: list[str], *, null: bool) -> None:
+    """For ``xargs rm``, byte by byte as they are: a path that is changed is another file's. A terminal gets no control characters."""
+    from shipper.cli.printable import printable  # noqa: PLC0415 - as below
+
+    for path in paths:
+        if "\n" in path and not null:
+            click.echo(f"left out, as its name has a line feed: {printable(path)}; use -0, for xargs -0", err=True)
+        else:
+            text = printable(path) if sys.stdout.isatty() else path
+            click.echo(os.fsencode(text) + (b"\0" if null else b"\n"), nl=False)
 
 
 def _survey(config: Path | None, patterns: list[str]) -> list[FileStatus]:
@@ -105,8 +120,10 @@ def _is_done(status: FileStatus) -> bool:
 
 
 def _document(status: FileStatus) -> dict[str, Any]:
+    from shipper.files.discovery import shown  # noqa: PLC0415 - as above
+
     return {
-        "path": status.path,
+        "path": shown(status.path),
         "output": status.output,
         "state": status.state,
         "size": status.size,
@@ -116,7 +133,7 @@ def _document(status: FileStatus) -> dict[str, Any]:
         "lag_seconds": round(status.lag_seconds, 1),
         "complete": status.complete or _is_done(status),
         "safe": status.safe,
-        **({"why": status.why} if status.why else {}),
+        **({"why": shown(status.why)} if status.why else {}),
     }
 
 
@@ -124,6 +141,8 @@ def _table(shown: list[FileStatus]) -> None:
     from rich.console import Console  # noqa: PLC0415 - only for a person
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
+
+    from shipper.cli.printable import printable  # noqa: PLC0415 - as above
 
     if not shown:
         return
@@ -138,6 +157,6 @@ def _table(shown: list[FileStatus]) -> None:
         numbers = (f"{number:,}" for number in (status.size, status.read, status.acknowledged))
         verdict = "yes" if status.safe else "-" if status.state == "gone" else f"no: {status.why}"
         cells = [status.path, status.state, *numbers, lag, verdict, *([status.output] if several else [])]
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     # Paths are to be copied: not wrapped, where nobody reads along.
     Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=not sys.stdout.isatty()).print(table)

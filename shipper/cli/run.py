@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shipper.cli.options import settings_options
+from shipper.cli.printable import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,7 @@ def _once(settings: Settings, patience: float) -> None:
     if documents.rejected:
         problems.append(f"{documents.rejected:,} documents were rejected; they are kept in the state")
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError("\n".join(printable(each) for each in problems))
     if stopped:
         sys.exit(130)
 

@@ -12,6 +12,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from shipper.cli.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
@@ -25,7 +27,15 @@ _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 """From which level on a line has which of syslog's priorities; below: 7, debug."""
 
 
-class _Journal(logging.Formatter):
+class _Lines(logging.Formatter):
+    """One line for each message: what it names, such as a file, must not forge another or colour a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+class _Journal(_Lines):
     """Lines for systemd's journal, which adds the time itself and reads the priority from ``<N>`` (sd-daemon(3))."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -42,7 +52,7 @@ def logging_to_stderr(level: int = logging.WARNING) -> None:
     handler.setFormatter(
         _Journal("%(levelname)s %(message)s")
         if _is_the_journal(sys.stderr)
-        else logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+        else _Lines("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
     )
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler])
     for ours in ("shipper", "parser"):

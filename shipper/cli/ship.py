@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shipper.cli.printable import printable
 from shipper.errors import InputError, SettingsError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def ship(
     if not quiet and (progress.files or not problems):
         click.echo(_summary(progress, settings, time.monotonic() - started, once=once), err=True)
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError("\n".join(printable(each) for each in problems))
     if once and stopped:
         sys.exit(130)
 

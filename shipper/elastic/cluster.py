@@ -60,7 +60,7 @@ def refusal(
 ) -> RefusedError | UnavailableError:
     """The error for an answer that is none."""
     name = path.partition("?")[0]
-    why = reason(answer) or f"status {status}"
+    why = cluster.without_secrets(reason(answer)) or f"status {status}"
     if status == 401:
         return RefusedError(f"{cluster.name}: {why}: check the user and the password, or the API key")
     if status == 403:

@@ -6,7 +6,6 @@ Elasticsearch, whose settings of TLS hold here too.
 
 from __future__ import annotations
 
-import base64
 import json
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from shipper import __version__
 from shipper.elastic.objects import ndjson
 from shipper.errors import RefusedError, SettingsError, UnavailableError
 from shipper.outputs.tls import client_context, explain, trust_by_fingerprint
+from shipper.settings.redaction import redacted
 
 if TYPE_CHECKING:
     from shipper.settings import ElasticsearchOutputSettings
@@ -36,16 +36,14 @@ class Kibana:
         except ValueError:
             host, port = None, 0
         if not host or parts.scheme not in {"http", "https"} or parts.query or parts.username:
-            raise SettingsError(f"{url} is not the address of a Kibana: write https://kibana:5601")
+            raise SettingsError(f"{redacted(url, ())} is not the address of a Kibana: write https://kibana:5601")
         self.name = f"Kibana at {parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
         self._prefix = parts.path.rstrip("/") + (f"/s/{quote(space, safe='')}" if space else "")
         self._secure = parts.scheme == "https"
         self._headers = {"kbn-xsrf": "elk-shipper", "user-agent": f"elk-shipper/{__version__}"}
-        if key := output.encoded_api_key:
-            self._headers["authorization"] = f"ApiKey {key}"
-        elif output.username and output.password:
-            pair = f"{output.username}:{output.password.get_secret_value()}"
-            self._headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        if output.authorization:
+            self._headers["authorization"] = output.authorization
+        self._secrets = output.secrets
         self._fingerprint = output.ssl.ca_trusted_fingerprint if output.ssl.verification_mode != "none" else None
         self._address = (host, port)
         self._context = client_context(output.ssl) if self._secure else None
@@ -124,7 +122,7 @@ class Kibana:
         return answer.status, answer.data
 
     def _refusal(self, what: str, status: int, answer: bytes) -> UnavailableError | RefusedError:
-        why = str(_parsed(answer).get("message") or f"it answered {status}")
+        why = redacted(str(_parsed(answer).get("message") or f"it answered {status}"), self._secrets)
         if status == 401:
             return RefusedError(f"{self.name}: {why}: check the user and the password, or the API key")
         if status == 403:

@@ -25,8 +25,13 @@ class Found(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The path as documents and messages have it: what is no UTF-8 in it is replaced."""
-        return os.fsencode(self.path).decode("utf-8", "replace")
+        """The path as documents and messages have it."""
+        return shown(self.path)
+
+
+def shown(path: str) -> str:
+    """A path as documents and messages have it: what is no UTF-8 in it is replaced. Such a path leads to no file."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 class Unreadable(NamedTuple):

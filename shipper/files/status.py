@@ -8,6 +8,7 @@ durably, whose content still is what was acknowledged, and that nobody is writin
 from __future__ import annotations
 
 import os
+import stat
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -15,18 +16,19 @@ from typing import TYPE_CHECKING, Literal
 from shipper.files import recognition
 from shipper.files.birth import born
 from shipper.files.content import Archive, content_of
+from shipper.files.discovery import shown
 from shipper.files.identity import PREFIX
 from shipper.files.packed import why_unread
 from shipper.files.writers import Writers, writers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from shipper.files.discovery import Found
-    from shipper.state.reading import Known
+    from shipper.state.reading import Known, Lag
     from shipper.state.registry import Entry
 
-State = Literal["reading", "idle", "rotated", "archived", "empty", "gone", "unreadable", "not begun"]
+State = Literal["reading", "idle", "rotated", "archived", "empty", "copy", "gone", "unreadable", "not begun"]
 QUIET = 2.0
 """Seconds without a change after which a file counts as not written to, where not every process can be looked at."""
 SMALL = 4 << 10
@@ -39,6 +41,7 @@ class FileStatus:
     """One file and one output."""
 
     path: str
+    """As the system has it, where the file is there: what is no UTF-8 in it is kept (``shown``)."""
     output: str
     state: State
     size: int = 0
@@ -58,7 +61,9 @@ class FileStatus:
     @property
     def complete(self) -> bool:
         """Whether the output has all of it."""
-        return self.state in {"idle", "rotated", "archived", "empty"} and not self.lag_bytes and not self.spooled
+        return (
+            self.state in {"idle", "rotated", "archived", "copy", "empty"} and not self.lag_bytes and not self.spooled
+        )
 
     @property
     def safe(self) -> bool:
@@ -80,12 +85,15 @@ def survey(
     _look_beside(known, places)
     written = writers(places)
     result, taken = [], set()
+    originals: dict[bytes, list[tuple[Entry, FileStatus]]] = {}
     for each in known:
         place = (each.entry.device, each.entry.inode)
         path = _path(each.entry, places)
         status = _known(each, path, now)
         if status.state != "gone":
             taken.add((each.output, place))
+            if each.output == output:
+                originals.setdefault(each.entry.key, []).append((each.entry, status))
         status.spooled = each.owed or each.entry.file in undelivered(each.output)
         if status.spooled:
             status.why = status.why or "the output has not taken it from the spool yet"
@@ -95,7 +103,7 @@ def survey(
     for file in found:
         place = (file.device, file.inode)
         if (output, place) not in taken:
-            status = _unknown(file, output, now)
+            status = _copy(file, originals) or _unknown(file, output, now)
             if status.complete and not status.why:
                 status.why = _written(place, file.path, written, now)
             result.append(status)
@@ -121,7 +129,8 @@ def _look_beside(known: Iterable[Known], places: dict[Place, str]) -> None:
             with os.scandir(folder or ".") as entries:
                 for each in entries:
                     status = each.stat(follow_symlinks=False)
-                    if (status.st_dev, status.st_ino) in wanted:
+                    # A link may have the inode of a file that was deleted.
+                    if (status.st_dev, status.st_ino) in wanted and stat.S_ISREG(status.st_mode):
                         places.setdefault((status.st_dev, status.st_ino), each.path)
         except OSError:
             continue
@@ -132,16 +141,14 @@ def _known(each: Known, path: str | None, now: float) -> FileStatus:
     status = FileStatus(path or entry.path, each.output, "gone", acknowledged=entry.offset)
     status.read = max(entry.offset, lag.read if lag else 0)
     if path is None:
-        # What nobody can find may still be open in the agent.
-        status.size = lag.size if lag else entry.offset
-        status.lag_bytes = max(0, status.size - entry.offset)
-        status.lag_seconds = max(0.0, now - lag.since) if lag else 0.0
-        return status
+        return _gone(status, lag, now)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return _gone(status, lag, now)
     except OSError as error:
         status.state, status.why = "unreadable", f"cannot be read: {(error.strerror or '').lower()}"
-        status.lag_bytes = _size(path) - entry.offset
+        status.lag_bytes = max(1, _size(path) - entry.offset)
         return status
     try:
         disk = os.fstat(descriptor)
@@ -155,7 +162,7 @@ def _known(each: Known, path: str | None, now: float) -> FileStatus:
             status.lag_bytes = 0 if done else disk.st_size
         else:
             status.lag_bytes = max(0, disk.st_size - entry.offset)
-            status.state = "reading" if status.lag_bytes else "idle" if path == entry.path else "rotated"
+            status.state = "reading" if status.lag_bytes else "idle" if _is_name_of(entry, path) else "rotated"
         if status.lag_bytes:
             status.lag_seconds = max(0.0, now - (lag.since if lag else disk.st_mtime))
             status.why = f"{status.lag_bytes:,} bytes are not acknowledged"
@@ -167,9 +174,22 @@ def _known(each: Known, path: str | None, now: float) -> FileStatus:
     return status
 
 
+def _gone(status: FileStatus, lag: Lag | None, now: float) -> FileStatus:
+    """What nobody can find may still be open in the agent."""
+    status.size = lag.size if lag else status.acknowledged
+    status.lag_bytes = max(0, status.size - status.acknowledged)
+    status.lag_seconds = max(0.0, now - lag.since) if lag else 0.0
+    return status
+
+
+def _is_name_of(entry: Entry, path: str) -> bool:
+    """Whether an entry has a file under this name; one of an older registry has it as it is ``shown``."""
+    return entry.path in {path, shown(path)}
+
+
 def _unknown(file: Found, output: str, now: float) -> FileStatus:
     """A file that the registry does not have: nobody has begun it, or there is nothing in it."""
-    status = FileStatus(file.shown, output, "not begun", size=file.size, lag_bytes=file.size)
+    status = FileStatus(file.path, output, "not begun", size=file.size, lag_bytes=file.size)
     if not file.size:
         status.state, status.why = "empty", "it is empty: what comes may be written to it"
     elif file.size <= SMALL and _is_packed_nothing(file.path):
@@ -178,6 +198,26 @@ def _unknown(file: Found, output: str, now: float) -> FileStatus:
         status.lag_seconds = max(0.0, now - file.modified / 1e9)
         status.why = why_unread(_head(file.path)) or "nothing of it is shipped"
     return status
+
+
+def _copy(file: Found, originals: Mapping[bytes, Iterable[tuple[Entry, FileStatus]]]) -> FileStatus | None:
+    """A file that the agent does not read, as another, in its place, begins with all that it has."""
+    try:
+        with open(file.path, "rb", buffering=0) as opened:
+            content = content_of(opened.fileno(), opened.read(2))
+            candidate = recognition.candidate(file, content, partial=True, encoding="utf-8")
+            if isinstance(candidate, str):
+                return None
+            for entry, original in originals.get(candidate.key, ()):
+                if not recognition.displaced(entry) and recognition.is_copy(entry, candidate):
+                    done = not original.lag_bytes or entry.offset >= content.size()
+                    status = FileStatus(file.path, original.output, "copy", file.size, spooled=original.spooled)
+                    status.lag_bytes, status.lag_seconds = (0, 0.0) if done else (file.size, original.lag_seconds)
+                    status.why = f"it is a copy of {original.path}, by samples of both"
+                    return status
+    except OSError:
+        pass
+    return None
 
 
 def _head(path: str) -> bytes:

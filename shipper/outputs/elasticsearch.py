@@ -23,6 +23,7 @@ from shipper.errors import RefusedError, TooLargeError, UnavailableError, UnfitE
 from shipper.outputs.base import Output
 from shipper.outputs.batch import Outcomes, Rejection
 from shipper.outputs.transport import open_transport
+from shipper.settings.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +68,7 @@ class ElasticsearchOutput(Output):
         self._bulk_headers = HttpHeaders(headers | ({"content-encoding": "gzip"} if self._gzip else {})).freeze()
         self._transport = open_transport(settings)
         self._nodes = len(settings.hosts)
+        self._secrets = settings.secrets
 
     def check(self) -> None:
         """Ask who is there. Raises ``UnavailableError``, and ``RefusedError`` for wrong credentials or another product."""
@@ -86,7 +88,7 @@ class ElasticsearchOutput(Output):
         """The cluster's answer to a question, a JSON object. Raises as ``check`` does."""
         status, _, answer = self._request("GET", path)
         if status == 403:
-            reason = _reason_of(_parsed(answer).get("error"), "it is forbidden")
+            reason = self.without_secrets(_reason_of(_parsed(answer).get("error"), "it is forbidden"))
             raise RefusedError(f"{self.name}: the user or key may not ask for {path.partition('?')[0]}: {reason}")
         if status != 200:
             self._raise_for(status, answer)
@@ -141,7 +143,7 @@ class ElasticsearchOutput(Output):
     def _raise_for(self, status: int, answer: bytes) -> None:
         """The error for a whole request that did not succeed."""
         error = _parsed(answer).get("error")
-        said = _trouble_of(error, "")
+        said = self.without_secrets(_trouble_of(error, ""))
         why = f"{self.name}: {said} (status {status})" if said else f"{self.name}: it answered {status}"
         if status == 413:
             raise TooLargeError(f"{self.name}: the request is larger than the server takes (http.max_content_length)")
@@ -188,12 +190,18 @@ class ElasticsearchOutput(Output):
             elif status == 429 or status >= 500 or _type_of(result.get("error")) in _TARGET_FAULTS:
                 refused += status < 500 and status != 429
                 outcomes.retry.append(at)
-                outcomes.reason = outcomes.reason or _trouble_of(result.get("error"), f"status {status}")
+                outcomes.reason = outcomes.reason or self.without_secrets(
+                    _trouble_of(result.get("error"), f"status {status}")
+                )
             else:
                 outcomes.rejected.append(Rejection(at, status, _reason_of(result.get("error"), f"status {status}")))
         if refused == count:
             raise RefusedError(f"{self.name}: {outcomes.reason}")
         return outcomes
+
+    def without_secrets(self, text: str) -> str:
+        """What the server says: it may repeat what it was sent."""
+        return redacted(text, self._secrets)
 
 
 def _headers(settings: ElasticsearchOutputSettings) -> dict[str, str]:
@@ -204,13 +212,8 @@ def _headers(settings: ElasticsearchOutputSettings) -> dict[str, str]:
     }
     if settings.gzip_level:
         headers["accept-encoding"] = "gzip"
-    if key := settings.encoded_api_key:
-        headers["authorization"] = f"ApiKey {key}"
-    elif settings.username and settings.password:
-        import base64  # noqa: PLC0415 - only for basic authentication
-
-        pair = f"{settings.username}:{settings.password.get_secret_value()}"
-        headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    if settings.authorization:
+        headers["authorization"] = settings.authorization
     return headers
 
 

@@ -12,6 +12,7 @@ import hashlib
 import socket
 import ssl
 import sys
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from shipper.errors import RefusedError
@@ -111,6 +112,8 @@ def explain(error: BaseException, timeout: float, *, secure: bool, hints: Hints 
             return closed
         if isinstance(cause, ssl.SSLError):
             return _explain_tls(cause, hints)
+        if isinstance(cause, zlib.error):
+            return "its answer is no valid gzip: what is in front of it?"
         if isinstance(cause, IncompleteRead):
             return "the server closed the connection in the middle of its answer"
         if isinstance(cause, HTTPException) and not isinstance(cause, ConnectionError):

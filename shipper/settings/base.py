@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from shipper.settings.units import Unit, items
 
@@ -22,6 +22,17 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", coerce_numbers_to_str=True, arbitrary_types_allowed=True, hide_input_in_errors=True
     )
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What of its values must not be shown: passwords and keys."""
+        found: set[str] = set()
+        for _, value in self:
+            if isinstance(value, SecretStr):
+                found.add(value.get_secret_value())
+            elif isinstance(value, Model):
+                found |= value.secrets
+        return frozenset(found)
 
 
 Text = Annotated[str, Unit("text")]

@@ -9,7 +9,7 @@ from collections.abc import Iterable  # noqa: TC003 - pydantic reads the annotat
 from pathlib import Path  # noqa: TC003 - as above
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from shipper.settings.base import Fields, Flag, Key, Model, Tags, Text
 from shipper.settings.encodings import encoding_name
@@ -235,9 +235,7 @@ class Settings(Model):
     @property
     def secrets(self) -> frozenset[str]:
         """What of the values must not be shown: passwords and keys, and what came from files or variables that hold such."""
-        parts = (self.output, getattr(self.output, "ssl", None), self.receive and self.receive.ssl)
-        values = [value for part in parts if part for _, value in part if isinstance(value, SecretStr)]
-        return self._secrets | {value.get_secret_value() for value in values}
+        return self._secrets | self.output.secrets | (self.receive.secrets if self.receive else frozenset())
 
     def hiding(self, secrets: Iterable[str]) -> Settings:
         """These settings, which know that so much in them must not be shown."""

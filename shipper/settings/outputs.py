@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -309,3 +310,22 @@ class ElasticsearchOutputSettings(OutputSettings):
             return None
         key = self.api_key.get_secret_value()
         return base64.b64encode(key.encode()).decode() if ":" in key else key
+
+    @property
+    def authorization(self) -> str | None:
+        """The value of the header ``Authorization``, where there are credentials."""
+        if key := self.encoded_api_key:
+            return f"ApiKey {key}"
+        if self.username and self.password:
+            pair = f"{self.username}:{self.password.get_secret_value()}"
+            return f"Basic {base64.b64encode(pair.encode()).decode()}"
+        return None
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """With what ``authorization`` is made of: a server may repeat that, or what it takes from it."""
+        pair = ""
+        with contextlib.suppress(ValueError):  # a key that is none
+            encoded = (self.authorization or "").rpartition(" ")[2]
+            pair = base64.b64decode(encoded, validate=True).decode()
+        return super().secrets | {pair, pair.partition(":")[2]} - {""}

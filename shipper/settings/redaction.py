@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from pydantic import BaseModel, SecretStr
 
@@ -16,14 +20,32 @@ if TYPE_CHECKING:
 
 HIDDEN = "********"
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*:[^@\s]*(?=@)")
+_ESCAPED = re.compile("%[0-9A-F]{2}")
+_FEW = 4
+"""Characters of a secret's base64 without its padding: fewer may stand in any word."""
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
     """``text`` without secrets, and without a user's password in an address."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        for form in (secret, repr(secret)[1:-1]):
-            text = text.replace(form, HIDDEN) if form else text
+    for form in _forms(frozenset(secrets)):
+        text = text.replace(form, HIDDEN)
     return _USERINFO.sub(HIDDEN, text)
+
+
+@lru_cache(maxsize=64)
+def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
+    """All that they may stand as in a text, the longest first: as they are, written by Python or JSON, in headers and addresses."""
+    forms = set()
+    for secret in filter(None, secrets):
+        raw = secret.encode("utf-8", "surrogateescape")
+        coded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+        bare = {bare for each in coded if len(bare := each.rstrip("=")) >= _FEW}
+        written = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+        quoted = {quote(each, safe="") for each in (raw, *(each.encode() for each in coded))}
+        forms |= (
+            coded | bare | written | quoted | {_ESCAPED.sub(lambda found: found[0].lower(), each) for each in quoted}
+        )
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def shown(settings: Settings) -> str:

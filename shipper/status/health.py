@@ -40,7 +40,10 @@ class Health:
         status = "failing" if failing else "degraded" if degraded else "ok"
         document: dict[str, Any] = {
             "status": status,
-            "reasons": [*failing, *degraded],
+            # A file's name may be no UTF-8.
+            "reasons": [
+                each.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for each in (*failing, *degraded)
+            ],
             "version": __version__,
             "uptime_seconds": round(time.time() - self._started),
             "output": snapshot.output,

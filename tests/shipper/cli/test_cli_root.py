@@ -14,7 +14,7 @@ import shipper.cli
 from parser import PipelineSyntaxError
 from shipper import __version__
 from shipper.cli import COMMANDS, Command, main
-from shipper.errors import RefusedError, SettingsError
+from shipper.errors import InputError, RefusedError, SettingsError
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ def failing(monkeypatch):
         (RefusedError("the password is wrong"), 1, "shipper: the password is wrong\n"),
         (SettingsError(["a.yml:1: x", "a.yml:2: y"]), 2, "shipper: a.yml:1: x\nshipper: a.yml:2: y\n"),
         (PipelineSyntaxError("expected }", file="a.conf", line=3), 2, "shipper: a.conf:3: expected }\n"),
+        (InputError("/a\x1b[31m\udce9 is empty"), 1, "shipper: /a\\x1b[31m\\xe9 is empty\n"),
         (KeyboardInterrupt(), 130, "shipper: interrupted\n"),
     ],
 )

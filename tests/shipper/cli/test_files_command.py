@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 from contextlib import closing
@@ -159,6 +161,114 @@ def test_safe_prints_the_paths_that_may_be_deleted(ship, config, logs):
     (logs / "b.log").write_text("not shipped\n")
     result = CliRunner().invoke(main, ["files", "-c", str(config), "--safe"])
     assert (result.exit_code, result.stdout) == (1, f"{logs}/a.log\n")
+
+
+@pytest.fixture
+def safe(config):
+    def run(*arguments):
+        result = CliRunner().invoke(main, ["files", "-c", str(config), "--safe", *arguments])
+        return result.exit_code, result.stdout_bytes, result.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("name", [b"\x1b[31mred.log", b"\xe9.log", b" a\tb .log"])
+def test_a_pipe_gets_the_paths_as_they_are(ship, safe, logs, name):
+    (logs / "a.log").rename(logs / os.fsdecode(name))
+    ship()
+    assert safe() == (0, os.fsencode(logs) + b"/" + name + b"\n", "")
+
+
+def test_a_name_with_a_line_feed_is_never_taken_for_two(ship, safe, logs):
+    (logs / "a\nb.log").write_text("four\n")
+    ship()
+    paths = os.fsencode(logs)
+    code, printed, said = safe()
+    assert (code, printed) == (0, paths + b"/a.log\n")
+    assert said == f"left out, as its name has a line feed: {logs}/a\\nb.log; use -0, for xargs -0\n"
+    for option in ("-0", "--null"):
+        assert safe(option) == (0, paths + b"/a\nb.log\0" + paths + b"/a.log\0", "")
+
+
+def test_null_goes_with_safe(config):
+    result = CliRunner().invoke(main, ["files", "-c", str(config), "-0"])
+    assert (result.exit_code, "--null goes with --safe" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--safe", "--all"])
+def test_a_terminal_gets_no_control_characters(ship, config, logs, option):
+    (logs / "a.log").rename(logs / "\x1b[31mred.log")
+    (logs / "b\nc\udce9.log").write_text("four\n")
+    ship()
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "250", "NO_COLOR": "1", "TERM": "xterm"}
+    command = [sys.executable, "-m", "shipper", "files", "-c", str(config), option]
+    with open(ours, "rb", buffering=0) as terminal:
+        done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, env=environment, check=False)
+        os.close(theirs)
+        printed = re.sub(rb"\x1b\[[01]m", b"", terminal.read(1 << 16))  # the heading is bold
+    assert done.returncode == 0, done.stderr
+    assert b"/\\x1b[31mred.log" in printed
+    assert b"\x1b" not in printed
+    assert option == "--safe" or b"/b\\nc\\xe9.log" in printed
+
+
+def test_a_name_that_is_no_utf_8_is_the_one_it_was(ship, ask, logs, config):
+    (logs / "a.log").rename(logs / "a\udce9.log")
+    ship()
+    code, found = ask()
+    assert (code, found["a\N{REPLACEMENT CHARACTER}.log"]["state"]) == (0, "idle")
+    result = CliRunner().invoke(main, ["files", "-c", str(config), f"{logs}/a\udce9.log"])
+    assert (result.exit_code, f"{logs}/a\\xe9.log  idle" in result.stdout) == (0, True)
+
+
+def test_one_that_cannot_be_begun_neither(ask, logs):
+    (logs / "a.log").rename(logs / "a\udce9.log")
+    (logs / "folder\udce9").mkdir()
+    assert ask(logs / "a\udce9.log")[1]["a\N{REPLACEMENT CHARACTER}.log"]["state"] == "not begun"
+    assert ask(logs / "folder\udce9")[1]["folder\N{REPLACEMENT CHARACTER}"]["state"] == "unreadable"
+
+
+def test_a_copy_is_complete_as_its_original_is(ship, ask, logs, config):
+    config.write_text(config.read_text().replace("*.log", "*"))
+    ship()
+    (logs / "a.log.1.gz").write_bytes(gzip.compress(b"one\ntwo\n"))
+    ship()
+    code, found = ask()
+    assert {name: (each["state"], each["complete"]) for name, each in found.items()} == {
+        "a.log": ("idle", True),
+        "a.log.1.gz": ("copy", True),
+    }
+    assert (code, found["a.log.1.gz"]["safe"]) == (0, False)
+    assert found["a.log.1.gz"]["why"] == f"it is a copy of {logs}/a.log, by samples of both"
+    (logs / "a.log.1.gz").write_bytes(gzip.compress(b"one\ntwo\nthree\n"))
+    assert ask()[1]["a.log.1.gz"]["state"] == "not begun"
+
+
+def test_a_copy_of_what_is_not_delivered_yet_is_not_complete(ship, ask, logs, config):
+    config.write_text(config.read_text().replace("*.log", "*"))
+    ship()
+    (logs / "a.log.1.gz").write_bytes(gzip.compress(b"one\ntwo\n"))
+    settings = load(config)
+    with closing(Registry(settings.path_data / "state.db", target(settings))) as registry:
+        [entry] = registry.entries()
+        registry._keep("owed", entry.file, "a spool", 0, b"", 0, b"")
+    code, found = ask()
+    assert (code, found["a.log.1.gz"]["state"], found["a.log.1.gz"]["complete"]) == (1, "copy", False)
+
+
+def test_a_copy_of_what_has_another_files_name_is_none(ship, ask, logs, config):
+    config.write_text(config.read_text().replace("*.log", "*"))
+    ship()
+    (logs / "a.log").rename(logs / "a.log.1")
+    (logs / "a.log").write_text("one\ntwo\nthree\n")
+    (logs / "a.log.2.gz").write_bytes(gzip.compress(b"one\ntwo\nthree\n"))
+    found = ask()[1]
+    assert {name: each["state"] for name, each in found.items()} == {
+        "a.log": "not begun",
+        "a.log.1": "rotated",
+        "a.log.2.gz": "not begun",
+    }
 
 
 def test_what_is_gone_and_was_read_is_shown_on_request(ship, ask, logs):

@@ -33,6 +33,17 @@ SECRETS = """if True:
     hide_in_log({"of-settings-that-are-refused"})
     logging.getLogger("shipper.x").warning("%s and %s", "in-use", "of-settings-that-are-refused")"""
 
+NAMES = """if True:
+    import logging
+    from shipper.cli.running import logging_to_stderr
+    logging_to_stderr(logging.INFO)
+    log = logging.getLogger("shipper.x")
+    log.warning("%s cannot be read", "/logs/a\\n2026-11-23T00:00:00+0000 ERROR forged\\x1b[31m\\x9b\\udce9.log")
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        log.exception("a fault")"""
+
 
 def said(journal):
     """What a process with its standard error in a pipe says; ``journal`` names the pipe that is the journal, if any."""
@@ -65,3 +76,12 @@ def test_the_first_signal_stops_and_the_second_one_kills():
 def test_what_was_to_be_hidden_stays_hidden_when_more_is():
     done = subprocess.run([sys.executable, "-c", SECRETS], capture_output=True, text=True, check=True)
     assert done.stderr.partition(" WARNING ")[2] == "******** and ********\n"
+
+
+def test_a_files_name_makes_no_line_of_its_own_and_colours_nothing():
+    done = subprocess.run([sys.executable, "-c", NAMES], capture_output=True, text=True, check=True)
+    first, second, *traceback = done.stderr.splitlines()
+    forged = r"/logs/a\n2026-11-23T00:00:00+0000 ERROR forged\x1b[31m\x9b\xe9.log"
+    assert first.partition(" ")[2] == f"WARNING {forged} cannot be read"
+    assert second.endswith("ERROR a fault")
+    assert traceback[-1] == "ZeroDivisionError: division by zero"

@@ -125,8 +125,8 @@ def test_utf_16_without_a_setting_says_which_one_helps(run, log):
     result = ship(run, log)
     assert result.exit_code == 1
     assert f"{log} is UTF-16: set encoding: utf-16 for it" in result.output
-    log.write_bytes("x\n".encode("utf-16-le"))
-    assert "has no byte order mark, which utf-16 needs" in ship(run, log, "--encoding", "utf-16").output
+    log.write_bytes("x".encode("utf-16-le"))
+    assert "has no byte order mark, nor a line feed that tells" in ship(run, log, "--encoding", "utf-16").output
 
 
 def test_the_rest_of_the_settings_may_come_from_a_file(run, log, tmp_path):
@@ -173,6 +173,16 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_shipped(run, log, tmp_path
     assert first.startswith("shipped 3 events")
     assert f"shipper: {tmp_path}/none.log: there is no such file" in rest
     assert any(line.startswith(f"shipper: {tmp_path}/fifo is a FIFO: ") for line in rest)
+
+
+@pytest.mark.parametrize("once", ["ship", "run"])
+def test_a_name_that_looks_like_a_message_is_none(run, tmp_path, once):
+    folder = tmp_path / "a\nshipper: \x1b[31mforged"
+    folder.mkdir()
+    (tmp_path / "shipper.yml").write_text(json.dumps({"inputs": [{"paths": [str(folder)]}]}), encoding="utf-8")
+    result = ship(run, folder) if once == "ship" else run("run", "--once", "-c", tmp_path / "shipper.yml")
+    [said] = [line for line in result.stderr.splitlines() if line.startswith("shipper: ")]
+    assert said.startswith(f"shipper: {tmp_path}/a\\nshipper: \\x1b[31mforged is a directory: ")
 
 
 def test_where_nothing_could_be_read_only_the_reason_is_said(run, tmp_path, home):

@@ -88,11 +88,11 @@ class Cluster(StandIn):
         self.made = {}
         self.streams = {}
 
-    def answer(self, method, path, _headers, body):
+    def answer(self, method, path, headers, body):
         start = "/" + path.split("/")[1]
         if self.busy and path != "/":
             self.busy -= 1
-            return refused(503, "shard is unavailable", "unavailable_shards_exception")
+            return refused(503, f"shard is unavailable to {headers['authorization']}", "unavailable_shards_exception")
         if start in self.forbidden:
             return refused(403, f"action is unauthorized for {start}")
         if path == "/":
@@ -152,7 +152,10 @@ class Kibana(StandIn):
                 "message": "Request must contain a kbn-xsrf header.",
             }
         if self.status != 200:
-            return self.status, {"statusCode": self.status, "message": f"said {self.status}"}
+            return self.status, {
+                "statusCode": self.status,
+                "message": f"said {self.status} to {headers['authorization']}",
+            }
         if self.garbage:
             return 200, b"<html>a proxy's page</html>"
         if path.endswith("/api/saved_objects/_export"):

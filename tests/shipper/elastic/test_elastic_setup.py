@@ -5,6 +5,7 @@ The real Elasticsearch is in tests/integration/test_setup.py.
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -14,6 +15,7 @@ from shipper.cli import main
 from shipper.elastic.objects import saved_objects
 
 SECRET = "a secret nobody shall see"
+HEADER = base64.b64encode(f"somebody:{SECRET}".encode()).decode()
 
 
 @pytest.fixture
@@ -36,6 +38,7 @@ def run(cluster, tmp_path):
         path.write_text(json.dumps(settings))
         result = CliRunner().invoke(main, [*command, "-c", str(path), *arguments])
         assert SECRET not in result.output
+        assert HEADER.rstrip("=") not in result.output
         return result
 
     return run
@@ -277,6 +280,7 @@ def test_what_is_no_address(run, url):
 
     assert result.exit_code == 2
     assert "is not the address of a Kibana" in result.output
+    assert "a:b" not in result.output
 
 
 def test_a_dry_run_prints_everything_and_does_nothing(run, cluster, kibana):

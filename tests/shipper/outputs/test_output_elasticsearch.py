@@ -11,7 +11,7 @@ import json
 import pytest
 from bulk_server import BATCH, bulk, item
 
-from shipper.errors import RefusedError, TooLargeError, UnavailableError, UnfitError
+from shipper.errors import OutputError, RefusedError, TooLargeError, UnavailableError, UnfitError
 from shipper.outputs.batch import Batch, Rejection
 
 
@@ -179,6 +179,21 @@ def test_what_is_not_the_answer_of_a_bulk_request(server, connect, body, headers
     server.answers((200, body, headers))
     with pytest.raises(UnavailableError):
         connect(server).send(BATCH)
+
+
+@pytest.mark.parametrize(
+    "credentials", [{"api_key": "id:s3cret-canary"}, {"username": "u", "password": "s3cret-canary"}]
+)
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_a_refusal_that_repeats_the_credentials_does_not_show_them(server, connect, credentials, status):
+    output = connect(server, **credentials)
+    header = output._headers["authorization"]
+    server.answers((status, {"error": {"type": "security_exception", "reason": f"not [{header}], s3cret-canary"}}))
+    for ask in (output.check, lambda: output.send(BATCH), lambda: output.get("/_stats")):
+        with pytest.raises(OutputError, match=r"security_exception: not \[\w+ \*+\], \*+") as raised:
+            ask()
+        assert header.split()[1] not in str(raised.value)
+        assert "canary" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

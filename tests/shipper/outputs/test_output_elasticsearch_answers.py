@@ -1,4 +1,4 @@
-"""Answers that are larger than those of any Elasticsearch."""
+"""Answers that no Elasticsearch gives: larger than any of its own, or damaged."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ def test_one_as_large_as_the_bound_is_read(server, connect, monkeypatch):
     monkeypatch.setattr(transport, "ANSWER_LIMIT", len(WELL) - 1)
     with pytest.raises(UnavailableError):
         output.send(BATCH)
+
+
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(WELL)[:-12] + b"12 other bytes"], ids=["other", "damaged"])
+def test_one_that_cannot_be_unpacked_is_said_in_words(server, connect, body):
+    server.answers((200, body, {"content-encoding": "gzip"}), (200, WELL))
+    output = connect(server)
+    with pytest.raises(UnavailableError) as raised:
+        output.send(BATCH)
+    url = f"http://127.0.0.1:{server.port}"
+    assert str(raised.value) == f"Elasticsearch at {url}: its answer is no valid gzip: what is in front of it?"
+    assert not output.send(BATCH).retry
 
 
 def test_a_length_that_no_memory_has(connect):

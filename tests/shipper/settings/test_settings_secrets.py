@@ -123,6 +123,40 @@ def test_redaction_finds_a_secret_in_its_written_form():
     assert redacted("at http://u:p@es:9200", ()) == "at http://********@es:9200"
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "cy9lPz86aw==",  # base64, with padding and without it
+        "cy9lPz86aw",
+        "s%2Fe%3F%3F%3Ak",  # in an address
+        "s%2fe%3f%3f%3ak",
+        "cy9lPz86aw%3D%3D",
+    ],
+)
+def test_redaction_finds_a_secret_in_its_encoded_forms(form):
+    assert redacted(f"refused: Basic {form}.", {"s/e??:k"}) == "refused: Basic ********."
+
+
+def test_redaction_finds_a_secret_within_json():
+    assert redacted(r'{"reason": "\"x\u00e9 and \"xé"}', {'"xé'}) == '{"reason": "******** and ********"}'
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        "username: u\n  password: s3cret-canary",
+        "api_key: id:s3cret-canary",
+        "api_key: aWQ6czNjcmV0LWNhbmFyeQ==",
+    ],
+)
+def test_the_header_that_is_made_of_a_secret_is_one(write, credentials):
+    settings = load(write(f"inputs: [{{paths: [/a.log]}}]\noutput.elasticsearch:\n  hosts: es\n  {credentials}\n"), {})
+    header = settings.output.authorization
+    assert header.startswith(("Basic dT", "ApiKey aW"))
+    assert redacted(f"[{header}]", settings.secrets) == f"[{header.split()[0]} ********]"
+    assert redacted(f"{header.rstrip('=')}, {SECRET}", settings.secrets) == f"{header.split()[0]} ********, ********"
+
+
 def test_options_go_over_the_file(write, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -107,6 +107,7 @@ def test_labels_are_escaped(snapshot):
         ({"still": STILL + 1}, 503, "failing", "nothing has been done for 61 s"),
         ({"moved": TROUBLE + 1}, 503, "failing", "has taken nothing for 31 s"),
         ({"unreadable": ["/a.log cannot be read"]}, 200, "degraded", "/a.log cannot be read"),
+        ({"unreadable": ["/a\udce9.log cannot be read"]}, 200, "degraded", "/a\N{REPLACEMENT CHARACTER}.log cannot be"),
         ({"settings": "a.yml:1: x"}, 200, "degraded", "settings: a.yml:1: x"),
     ],
 )
