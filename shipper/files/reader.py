@@ -87,8 +87,9 @@ class Reader:
         self._room = Room()
         self._tail = b""
         self._looked = self._lines = 0  # so many bytes of the tail, so many whole lines, are known to have no cut
+        self._again = False  # the tail may have cuts
         self._framer = framer
-        self._forced = list(forced)
+        self._forced = [cut for cut in forced if cut > offset]
         self._limit = limit
         before = charset.before(offset)
         self._inside = offset > 0 and not charset.ends(content.read(offset - before, before), before)
@@ -124,8 +125,9 @@ class Reader:
                 if not data:
                     continue
             at_stop = stop is not None and self.end + len(data) >= stop
-            if not data and not at_stop:
+            if not (data or at_stop or self._again):
                 return None
+            self._again = False
             buffer = self._tail + data
             whole = self.charset.whole(buffer, self.position, len(self._tail))
             # Nothing in the tail was a cut before, but what is new may end the event that it holds.
@@ -133,7 +135,6 @@ class Reader:
                 if not (cuts := [cut for cut in self._cuts(buffer) if cut < len(buffer)]):
                     return self._with_borrowed(buffer, self._joined[1])
             elif at_stop:
-                self._forced.pop(0)
                 # A last line without its newline may begin an event as any other does.
                 cuts = self._cuts(buffer, ended=whole == len(buffer))
                 cuts = [cut for cut in cuts if cut < len(buffer)] + [len(buffer)]
@@ -176,6 +177,7 @@ class Reader:
         """As if nothing had been read since the ``snapshot``."""
         self.position, self._tail, self._forced, self._inside, self._leading, self.skipped, self.blank = state  # type: ignore[assignment]
         self._looked = self._lines = 0
+        self._again = True
 
     def join(self, offset: int, borrowed: bytes) -> None:
         """The event that is forced to end at ``offset`` goes on with ``borrowed``, the beginning of the next file."""
@@ -234,11 +236,16 @@ class Reader:
         self._tail = buffer[end:]
         self._looked = self._lines = 0
         self.position += end
+        while self._forced and self._forced[0] <= self.position:
+            self._forced.pop(0)
         self._inside = not self.charset.ends(block.data, block.offset)
         return block
 
     def _bounded(self, buffer: bytes, cuts: list[int]) -> Block | None:
-        """As ``_block``, with every event that is over the limit cut into pieces that are not."""
+        """As ``_block``, with an event that is over the limit cut so that its first piece is not: what is behind is framed anew.
+
+        So from that cut on the same comes out as when reading begins there.
+        """
         bounded: list[int] = []
         partial: set[int] = set()
         begin = 0
@@ -254,10 +261,10 @@ class Reader:
                     begin += begun[0]
                     bounded.append(begin)
                     continue
-                begin = self._boundary(buffer, begin, begin + self._limit)
                 partial.add(len(bounded))
-                bounded.append(begin)
-                inside = not self.charset.ends(buffer, self.position, begin)
+                bounded.append(self._boundary(buffer, begin, begin + self._limit))
+                self._again = True
+                return self._block(buffer, bounded, frozenset(partial))
             if cuts and end <= cuts[-1] and end > begin:
                 if inside:
                     partial.add(len(bounded))

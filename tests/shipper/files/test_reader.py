@@ -82,6 +82,15 @@ def test_any_block_size_and_any_resume_point_give_the_same_events(lines, newline
             module.BLOCK = before
 
 
+@pytest.mark.parametrize("block", [16, 1000])
+def test_behind_a_piece_of_a_long_event_lines_are_counted_anew(log, monkeypatch, block):
+    """As when reading begins there: else ``max_lines`` would cut elsewhere after a restart."""
+    monkeypatch.setattr(module, "BLOCK", block)
+    append(log, b"12 abc\n" + b" cont\n" * 3 + b"x" * 50 + b"\n cont\n12 abc")
+    cuts, partial = read_all(log.fileno(), framer(r"\d", negate=True, max_lines=5), limit=50)
+    assert (cuts, partial) == ([25, 75, 82, 88], {25, 75, 82})
+
+
 class Counting(Starts):
     """``looked``: how many bytes were handed to it."""
 
