@@ -104,7 +104,7 @@ def _delete(each: Input, file: Found, entry: Entry) -> bool:
     if content.packed or (harvester is not None and not harvester.closed):
         os.close(descriptor)
     else:
-        each.harvest.adopt(file.shown, descriptor)
+        each.harvest.adopt(file.path, descriptor)
         harvester = each.harvest.harvester(entry.file)
     if harvester is not None:
         # Who has it open may write to it still: it is closed when it has been quiet for as long again.

@@ -93,7 +93,7 @@ def stray(inputs: Iterable[Input]) -> list[Stray]:
                     log.warning("%s cannot be kept open: %s; what was not delivered of it is lost", harvester.path, why)
                     continue
                 node = (harvester.entry.device, harvester.entry.inode)
-                found.append(Stray(each, harvester.path, node, descriptor))
+                found.append(Stray(each, harvester.entry.path, node, descriptor))
     return found
 
 
@@ -158,6 +158,6 @@ def _is_in_place(harvester: Harvester) -> bool:
     if harvester.final or harvester.truncated or harvester.closed:
         return False
     with contextlib.suppress(OSError):
-        status = os.stat(harvester.path)  # noqa: PTH116 - device and inode
+        status = os.stat(harvester.entry.path)  # noqa: PTH116 - device and inode
         return (status.st_dev, status.st_ino) == (harvester.entry.device, harvester.entry.inode)
     return False

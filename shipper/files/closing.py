@@ -84,7 +84,7 @@ class Closing:
             if not harvester.truncated or harvester.given_up:
                 continue
             harvester.looks += 1
-            if not last and (harvester.looks < LOOKS or any(related(harvester.path, path) for path in undecided)):
+            if not last and (harvester.looks < LOOKS or any(related(harvester.entry.path, path) for path in undecided)):
                 continue
             harvester.given_up = True
             left = max(0, harvester.seen_size - harvester.reader.blank - harvester.reader.end)

@@ -112,7 +112,7 @@ class Harvest:
             node = (file.device, file.inode)
             present.add(node)
             if (harvester := nodes.get(node)) is not None:
-                self._opened.renamed(harvester, file.shown)
+                self._opened.renamed(harvester, file.path)
             else:
                 self._opening.found(file)
         self._opening.begin()
@@ -146,9 +146,8 @@ class Harvest:
 
     def end_of(self, harvester: Harvester, *, waited: bool) -> Block | None:
         """The last event of a file whose name another has taken over, which may go on there; ``None`` while it is not known."""
-        options = self._opened.options
         try:
-            return joining.end_of(harvester, options.framer, self._registry, options.limit, waited=waited)
+            return joining.end_of(harvester, self._opened, self._opening.unread, waited=waited)
         except OSError as error:
             harvester.troubled(f"cannot be read to its end: {error.strerror}")
             joining.release(harvester)
@@ -170,7 +169,8 @@ class Harvest:
         failed = tuple(f"{path}/" for path in troubles)
         for node, harvester in nodes.items():
             # A look that failed is no proof that a file is gone.
-            if node in present or harvester.path in troubles or harvester.path.startswith(failed):
+            path = harvester.entry.path
+            if node in present or path in troubles or path.startswith(failed):
                 continue
             if not harvester.final:
                 harvester.final = True

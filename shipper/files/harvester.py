@@ -18,6 +18,7 @@ from shipper.files.identity import PREFIX, TAIL, Fingerprint, digest, tail_of
 
 if TYPE_CHECKING:
     from shipper.files.content import Content
+    from shipper.files.joining import Gap
     from shipper.files.reader import Block, Reader
     from shipper.state.registry import Entry, Join, Registry
 
@@ -54,8 +55,12 @@ class Harvester:
         self.predecessor: Harvester | None = None
         """Whose last event may go on at the beginning of this file: that is decided before this is read."""
         self.successor: Harvester | None = None
+        self.gap: Gap | None = None
+        """Where the successor comes from: in what time others may have come between."""
         self.joined: Join | None = None
         """The event at the end of this file that goes on in the next, where that has to be acknowledged in both."""
+        self.awaits = 0.0
+        """Until when it is not read because another file may come, the other half of an event that was joined before."""
         self._marks: deque[tuple[int, bytes]] = deque()
         self._trail: deque[tuple[int, bytes]] = deque(maxlen=TRAIL)
         self._begin()
@@ -80,9 +85,9 @@ class Harvester:
 
     def read(self) -> Block | None:
         """The next block of whole events, or ``None``. Trouble with the file is logged once, and tried again later."""
-        if self.truncated or self.closed or self.predecessor is not None:
+        if self.truncated or self.closed or self.predecessor is not None or self.awaits > time.monotonic():
             return None
-        before = self.reader.snapshot()
+        block, before = None, self.reader.snapshot()
         end = self.reader.end
         try:
             block = self.reader.read()
@@ -97,14 +102,14 @@ class Harvester:
             if not end + self.reader.skipped:
                 first = (block.data[:PREFIX] if block is not None else b"") + self.reader.tail[:PREFIX]
             if not first.startswith(head[: len(first)]) or not self._same(end, before):
-                self.reader.restore(before)
+                self._restore(before, block)
                 self.truncated = self.final = True
                 return None
             self._head = head
             if block is not None:
-                self._mark(block)
+                self._take(block)
         except OSError as error:
-            self.reader.restore(before)
+            self._restore(before, block)
             self.troubled(f"cannot be read: {error.strerror}")
             return None
         self.quiet_since = time.monotonic()
@@ -112,14 +117,15 @@ class Harvester:
             self.trouble = ""
         return block
 
-    def begin_at(self, offset: int) -> None:
-        """Begin behind the first ``offset`` bytes: they belong to the event at the end of the file before."""
+    def begin_behind(self, beginning: bytes) -> None:
+        """Begin behind what belongs to the event at the end of the file before."""
+        offset = len(beginning)
         self.reader.skip(offset)
-        self._before = tail_of(self.reader.content, offset)
+        self._before = beginning[-TAIL:]
         self._marked = offset
         self._marks.append((offset, digest(self._before)))
         if offset > len(self._head):
-            self._head = self.reader.content.read(min(PREFIX, offset), 0)
+            self._head = beginning[:PREFIX]
 
     def flush(self, registry: Registry, *, lines: bool) -> Block | None:
         """What is left as an event of its own, though its end has not been seen; with ``lines``, whole lines only.
@@ -131,17 +137,19 @@ class Harvester:
         if offset == self.reader.position:
             return None
         try:
-            registry.cut(self.entry, offset)
+            # It may be known since before a restart, or since trouble: the reader has it then.
+            if offset not in registry.cuts(self.entry):
+                registry.cut(self.entry, offset)
+                self.reader.force(offset)
         except StateError as error:
             self.troubled(f"cannot be read to its end: {error}")
             return None
         self.trouble = ""
-        self.reader.force(offset)
         if not self.truncated:
             return self.read()
         block = self.reader.read()  # all of it is in memory
         if block is not None:
-            self._mark(block)
+            self._take(block)
         return block
 
     def troubled(self, what: str) -> None:
@@ -149,6 +157,20 @@ class Harvester:
         if self.trouble != what:
             self.trouble = what
             log.warning("%s %s; trying again", self.path, what)
+
+    def _take(self, block: Block) -> None:
+        """A block that is read. Where it ends with the beginning of the next file, that is read from there on."""
+        self._mark(block)
+        following = self.successor
+        if block.borrowed and following is not None:
+            following.begin_behind(block.data[-block.borrowed :])
+            self.successor = following.predecessor = None
+
+    def _restore(self, before: tuple[object, ...], block: Block | None) -> None:
+        """As if the block had not been read."""
+        self.reader.restore(before)
+        if block is not None and block.borrowed:
+            self.reader.join(block.end, block.data[-block.borrowed :])
 
     def _mark(self, block: Block) -> None:
         """Keep what will identify the file once the block is acknowledged."""

@@ -3,15 +3,22 @@
 Each entry has one content, and each inode one entry: what an inode's entry was before is detached from it, and can still be
 found elsewhere. ``recognition`` has the rules by which one file is an entry's; here they are asked in turn.
 
-The life of a copy: it is *held* while its original is in its place, for what it has is read there; written to, it is compared
-again, for a large one takes its time. When the original is truncated or gone, it becomes a *suspect*: a file is looked at
-again, and what was not read is read from it. The original may be another input's: the harvester moves with the copy.
+The life of a copy: it is *held* as long as nothing can be missed that it has, which is so where
+
+- the original is there, in its place or open, and all that the copy has is acknowledged;
+- or the original is open and has as many bytes; and it is the file that the copy was compared with, or a copy that had as many;
+- or the original is gone, and more was read of it than the copy has: then nothing will come of it either.
+
+Else it becomes a *suspect*: it is looked at again, the longest first, and what was not read is read from it. Written to, it is
+compared again, for a large copy takes its time. The original may be another input's: the harvester moves with the copy.
+A copy that has less than is acknowledged of what is gone is a file of its own from then on, read to its end; what is known
+of the original stays as it is, for the copy that has the rest.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from shipper.files import recognition
 from shipper.files.closing import GONE_AFTER
@@ -44,6 +51,8 @@ class Held(NamedTuple):
     until: float = float("inf")
     copy: Copy | None = None
     """Where that is certain."""
+    original: Node | None = None
+    """The file of the entry when they were compared; ``None``: not since the start."""
 
 
 class Matching:
@@ -79,11 +88,13 @@ class Matching:
         truncated = other is not None and other.truncated
         in_place = entry is not None and not truncated and (entry.open or not recognition.displaced(entry))
         waits = time.monotonic() < held.until
-        same = held.looked == (file.size, file.modified)
-        if same and waits and in_place:
-            return True
-        if same and entry is not None and held.copy is not None and self._has_all(entry, other, held.copy, file):
-            return True
+        if entry is not None and held.looked == (file.size, file.modified):
+            if held.copy is None and in_place and waits:
+                return True
+            if held.copy is not None and (
+                self._has_all(entry, other, held) if in_place else self._is_read(entry, other, held.copy, file)
+            ):
+                return True
         del self.held[node]
         if not (in_place and waits):  # else it is still being copied, or goes its own way: that is to be told anew
             self._suspects[node] = held.file
@@ -93,19 +104,42 @@ class Matching:
         """Whether a file that was held before a restart is held again."""
         node = (file.device, file.inode)
         copy = self._registry.copy(*node)
-        if copy is None or (copy.size, copy.modified) != (file.size, file.modified) or node in self._suspects:
+        if copy is None or (copy.size, copy.modified) != (file.size, file.modified):
             return False
         self.held[node] = Held(copy.file, copy[:2], copy=copy)
-        return self.holds(file)
+        if not self.holds(file):
+            return False
+        self._suspects.pop(node, None)
+        return True
 
-    def _has_all(self, entry: Entry, other: Harvester | None, copy: Copy, file: Found) -> bool:
-        """Whether more was read of an original that is gone than its copy has. The copy takes its place in the end."""
+    def longest_first(self, files: list[Found]) -> list[Found]:
+        """The files, before the others those that were copies: in the longest goes on what is gone of all of them."""
+        known = [self._registry.copy(file.device, file.inode) for file in files]
+        sizes = [copy.offset if copy is not None else -1 for copy in known]
+        return [files[at] for at in sorted(range(len(files)), key=lambda at: -sizes[at])]
+
+    def _has_all(self, entry: Entry, other: Harvester | None, held: Held) -> bool:
+        """Whether all that a copy has is acknowledged, or in the entry's file, which is there."""
+        assert held.copy is not None
+        count = held.copy.offset
+        if count <= entry.offset:
+            return True
+        if other is None or count > other.size():
+            return False
+        place = (entry.device, entry.inode)
+        one = self._registry.copy(*place)  # it may have been a copy itself
+        compared = one is not None and (one.file, one.born) == (entry.file, entry.born) and count <= one.offset
+        return compared or held.original == place
+
+    def _is_read(self, entry: Entry, other: Harvester | None, copy: Copy, file: Found) -> bool:
+        """Whether more was read of an original that is gone than its copy has."""
         if other is not None:
             return copy.offset < other.reader.end
-        if entry.open or copy.offset >= entry.offset:
+        if copy.offset >= entry.offset:
             return False
-        self._registry.become(entry, file.shown, file.device, file.inode, copy)
-        self._registry.commit([entry])
+        if entry.file not in self._registry.undelivered():  # else it may be needed yet
+            self._registry.settle_copy(entry.key, file.path, file.device, file.inode, copy)
+            del self.held[file.device, file.inode]
         return True
 
     def here(self, candidate: Candidate) -> Entry | str | None:
@@ -139,20 +173,22 @@ class Matching:
             if other is not None:
                 other.look()  # it may have been truncated since, and written to as far as it was before
             if other is not None and other.truncated:
-                packed = entry.path == file.shown and candidate.content.packed
-                if not packed and not recognition.related(entry.path, file.shown):
+                packed = entry.path == file.path and candidate.content.packed
+                if not packed and not recognition.related(entry.path, file.path):
                     continue
                 if other.holds(candidate.content):
                     return entry
                 if recognition.is_later(entry, candidate) and other.covers(candidate.content):
                     held = _copied(entry, candidate)
             elif recognition.displaced(entry):
-                if other is not None and not other.closed and (copied := _is_in(other, candidate)) is not None:
-                    if copied:
-                        held = _copied(entry, candidate)
+                relation = _relation(other, candidate) if other is not None and not other.closed else None
+                if relation == "copy":
+                    held = _copied(entry, candidate)
+                if relation in {"copy", "another"}:
                     continue
                 if not (
-                    recognition.is_moved(entry, candidate)
+                    relation == "same"
+                    or recognition.is_moved(entry, candidate)
                     or (suspected == entry.file and fingerprint(entry).matches(candidate.content))
                 ):
                     if held is None and self._is_copy_moved(entry, candidate):
@@ -161,7 +197,8 @@ class Matching:
                 if own is None or entry.offset > own.offset:
                     own = entry
             elif held is None:
-                copy = recognition.is_copy(entry, candidate)
+                opened = other.reader.content if other is not None and not other.closed else None
+                copy = recognition.is_copy(entry, candidate, opened)
                 if copy:
                     held = _copied(entry, candidate)
                 elif copy is None and not certain and suspected != entry.file:
@@ -196,7 +233,7 @@ class Matching:
                     digests[length] = digest(candidate.head[:length])
                 if length and digests[length] != entry.prefix:
                     continue
-            elif not candidate.content.packed and not recognition.related(entry.path, candidate.file.shown):
+            elif not candidate.content.packed and not recognition.related(entry.path, candidate.file.path):
                 continue
             found.append(entry)
         return found
@@ -226,17 +263,23 @@ def _is_left(other: Harvester, candidate: Candidate) -> bool:
     return grown or not is_written(content.descriptor)
 
 
-def _is_in(other: Harvester, candidate: Candidate) -> bool | None:
-    """Whether a file is a copy of one that is open still, though its place is empty; ``None``: its entry has to tell."""
-    opened = other.reader.content
+def _relation(other: Harvester, candidate: Candidate) -> Literal["copy", "same", "another"] | None:
+    """What a file is of one that is open still, though its place is empty; ``None``: the entry has to tell.
+
+    It is the same where all that the one has stands in it, by samples, and that is not so little that any file may hold it.
+    """
+    opened, content = other.reader.content, candidate.content
     try:
         if opened.packed:  # to go back in it is to unpack it anew
             begins = other.head[: len(candidate.head)] == candidate.head
-            return (begins and recognition.is_of_archive(other.entry, opened, candidate)) or None
-        agreed, longer = recognition.agree(opened, candidate), opened.size() >= candidate.content.size()
+            return "copy" if begins and recognition.is_of_archive(other.entry, opened, candidate) else None
+        agreed = recognition.agree(opened, candidate)
+        if agreed and opened.size() >= content.size() and recognition.may_be_copy(other.entry, candidate):
+            return "copy"
+        same = agreed and other.reader.end > recognition.ENOUGH_READ and other.holds(content)
     except OSError:
         return None
-    return (longer and recognition.may_be_copy(other.entry, candidate)) or None if agreed else agreed
+    return "another" if agreed is False else "same" if same else None
 
 
 def _copied(entry: Entry, candidate: Candidate) -> Held:
@@ -245,4 +288,5 @@ def _copied(entry: Entry, candidate: Candidate) -> Held:
     head, size = candidate.head, candidate.content.size()
     # Of the head that is known already: to go back to it is to unpack an archive anew.
     known = Fingerprint(len(head), digest(head), size, digest(tail_of(candidate.content, size)))
-    return Held(entry.file, looked, copy=Copy(*looked, candidate.born, entry.file, *known))
+    copy = Copy(*looked, candidate.born, entry.file, *known)
+    return Held(entry.file, looked, copy=copy, original=(entry.device, entry.inode))

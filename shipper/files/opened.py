@@ -18,6 +18,7 @@ from shipper.files import recognition
 from shipper.files.birth import born
 from shipper.files.charset import UTF8, charset_of
 from shipper.files.content import content_of
+from shipper.files.discovery import shown
 from shipper.files.harvester import Harvester
 from shipper.files.identity import PREFIX, id_seed
 from shipper.files.reader import Reader
@@ -70,7 +71,7 @@ class Opened:
         owner = harvester.entry.owner
         if isinstance(owner, Opened) and owner is not self:
             owner.hand_over(harvester, self)
-        harvester.continue_with(harvester.entry.path, content)
+        harvester.continue_with(shown(harvester.entry.path), content)
         if harvester not in self.harvesters:
             self.harvesters.append(harvester)
         return harvester
@@ -91,12 +92,12 @@ class Opened:
         if harvester in self.harvesters:
             self.harvesters.remove(harvester)
 
-    def renamed(self, harvester: Harvester, name: str) -> None:
+    def renamed(self, harvester: Harvester, path: str) -> None:
         """A look has found the file of a harvester, under this name."""
-        if harvester.path != name:
+        if harvester.entry.path != path:
             self.vacated[harvester.path] = harvester
-            harvester.path = name
-            self.registry.rename(harvester.entry, name)
+            harvester.path = shown(path)
+            self.registry.rename(harvester.entry, path)
         harvester.final = False
         harvester.removed_since = None
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from shipper.errors import StateError
 from shipper.files import archives, joining, recognition
 from shipper.files.content import MAGIC, Archive, Plain, content_of
-from shipper.files.discovery import Found
+from shipper.files.discovery import Found, shown
 from shipper.files.harvester import Harvester
 from shipper.files.identity import digest
 from shipper.files.recognition import Candidate
@@ -55,6 +55,10 @@ class Opening:
         """Those of the look before."""
         self._resumed: list[Harvester] = []
         self._begun: list[Harvester] = []
+        self._registered: set[int] = set()
+        """The entries of those that were not known before."""
+        self._halves: list[Harvester] = []
+        """Those that wait for the other half of an event."""
         self._partial = self._full = False
 
     # --- a look at all files -----------------------------------------------------------------------------------------
@@ -72,7 +76,13 @@ class Opening:
         """One that has no harvester: taken up again, where it is known; else it waits for ``begin``."""
         if not file.size and not self._registry.at(file.device, file.inode):
             self._early[file.path] = 0
-        elif not self._sleeps(file) and not self._try_known(file):
+            return
+        try:
+            asleep = self._sleeps(file)
+        except StateError as error:
+            self.troubles[file.path] = f"cannot be begun: {error}"
+            return
+        if not asleep and not self._try_known(file):
             self._strangers.append(file)
 
     def begin(self) -> None:
@@ -81,7 +91,7 @@ class Opening:
         # What waits for room, perhaps with thousands of others, has been looked at.
         new = [file for file in by_age if (file.device, file.inode) not in self._met]
         strangers = [file for file in by_age if (file.device, file.inode) in self._met]
-        strangers += recognition.originals_first(new)
+        strangers += self._matching.longest_first(recognition.originals_first(new))
         self._met = {(file.device, file.inode) for file in by_age}
         self._waiting.sort(key=lambda file: (file.modified, file.path))
         for at in range(0, len(strangers), CHUNK):
@@ -92,10 +102,9 @@ class Opening:
 
     def link(self) -> None:
         """Find out which of those that were begun go on with the last event of another."""
-        opened = self._opened
-        joining.link(self._begun, opened.vacated, opened.options.framer)
-        joining.resume([*self._resumed, *self._begun], self._registry, opened.by_file.get, opened.beginning)
-        self._resumed, self._begun = [], []
+        joining.link([each for each in self._begun if each.entry.file in self._registered], self._opened)
+        self._halves = joining.resume([*self._halves, *self._resumed, *self._begun], self._opened)
+        self._resumed, self._begun, self._registered = [], [], set()
 
     # --- between the looks -------------------------------------------------------------------------------------------
 
@@ -120,7 +129,17 @@ class Opening:
             return True
         for file in self._waiting[:10]:
             self.troubles[file.path] = "waits to be opened: too many files are open"
-        return bool(self.archives)
+        if self.archives or not self._partial:
+            return bool(self.archives)
+        halves, self._halves = self._halves, []
+        for each in halves:
+            each.awaits = 0.0  # no other look is to come
+        return bool(halves)
+
+    def unread(self) -> set[str]:
+        """The paths that the last look has found and that are not begun."""
+        early = {path for path, size in self._early.items() if size}
+        return {*early, *self.troubles, *self.archives.undecided(), *(file.path for file in self._waiting)}
 
     def adopt(self, path: str, descriptor: int) -> None:
         """Take up an open file that no look would find: rotated away, or deleted. The descriptor is this one's now."""
@@ -164,7 +183,7 @@ class Opening:
             return True
         for entry in self._registry.at(*node):
             if (entry.size, entry.modified) == looked and not entry.open:
-                self._registry.rename(entry, file.shown)
+                self._registry.rename(entry, file.path)
                 asleep[node] = looked
                 return True
         return False
@@ -270,13 +289,14 @@ class Opening:
             return self._go_on(entry, candidate)
         entry = registry.register(
             key=candidate.key,
-            path=file.shown,
+            path=file.path,
             device=file.device,
             inode=file.inode,
             prefix_length=len(candidate.head),
             prefix=digest(candidate.head),
             born=candidate.born,
         )
+        self._registered.add(entry.file)
         return self._take_up(entry, candidate)
 
     def _take_up(self, entry: Entry, candidate: Candidate) -> Harvester | str:
@@ -293,11 +313,11 @@ class Opening:
         file, opened, registry = candidate.file, self._opened, self._registry
         old, other = entry.path, opened.having(entry)
         if (entry.device, entry.inode) == (file.device, file.inode):
-            registry.rename(entry, file.shown)
+            registry.rename(entry, file.path)
         else:
-            registry.move(entry, file.shown, file.device, file.inode, candidate.born)
+            registry.move(entry, file.path, file.device, file.inode, candidate.born)
             registry.commit([entry])
-            log.info("%s goes on in %s", old, file.shown if file.shown != old else "another file of that name")
+            log.info("%s goes on in %s", shown(old), file.shown if file.path != old else "another file of that name")
         if other is None:
             taken = self._take_up(entry, candidate)
             if isinstance(taken, str):
@@ -308,7 +328,7 @@ class Opening:
                 self._early[old] = -1  # another file is there now, which this look may have passed
             harvester = opened.again(other, candidate.content)
         if old != entry.path:
-            opened.vacated[old] = harvester
+            opened.vacated[shown(old)] = harvester
         return harvester
 
 

@@ -6,7 +6,8 @@ A file *is* an entry's where it has the entry's fingerprint and
 - or is elsewhere, the entry's own place is empty or holds other content, and chance is ruled out: more than two kilobytes
   of it are acknowledged and no two of its last lines are alike; or the name is a rotated one of the entry's (``app.log`` →
   ``app.log.1``, ``app-2026-11-23.0.log.gz``; not the way back), and one of its last lines stands nowhere near before:
-  a stack trace says the same again and again, the record it belongs to does not.
+  a stack trace says the same again and again, the record it belongs to does not;
+- or took the entry's place while that is open still, and all that this has stands in it, more than two kilobytes of it read.
 
 A file is a *copy* of an entry's that is still in its place (``copytruncate`` before it truncates, ``gzip`` before it deletes)
 or still open (``gzip`` has deleted it) where all it holds stands at the beginning of that file too, its name is a rotated
@@ -18,6 +19,7 @@ Where it stays ambiguous the file is a new one: rather twice than lost (invarian
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections import Counter
@@ -41,6 +43,8 @@ HOLE = 64 * 1024
 """Bytes behind a hole at a file's beginning in which its text has to begin."""
 NEAR = 64 * 1024
 """Bytes in which a line has to stand but once, to be no chance."""
+ENOUGH_READ = PREFIX + TAIL
+"""Bytes of a file that have to be known, where its name says nothing."""
 ENOUGH = 32
 """Bytes that are no UTF-16 when all of them are ASCII, and none is NUL."""
 NOT_TEXT = 0.3
@@ -48,8 +52,9 @@ NOT_TEXT = 0.3
 _CONTROL = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f]")
 _NUMBERS = re.compile(r"[-._]+")
 _COUNTED = re.compile(r"[\dTZ:]*\d[\dTZ:]*")
-_TEMPORARY = re.compile(r"\d+\.tmp$")
-"""What logback adds to the name of a file that it is about to pack: ``app.log82736455.tmp``."""
+_PACKED = re.compile(r"((?<=[^\W\d_])\d+\.tmp|\.gz|\.tmp)+$")
+"""What the name of a file ends with that is packed, or being packed: ``app.log.1.gz``, kubelet's ``0.log.20261123-101500.tmp``,
+``app.log.1.gz.tmp``; logback's ``app.log82736455.tmp``, with a number of its own."""
 
 
 class Candidate(NamedTuple):
@@ -98,8 +103,6 @@ def displaced(entry: Entry) -> bool:
     """Whether the file of an entry is no longer where it was: a look that fails is no proof of it."""
     if not entry.inode:
         return True
-    if "\N{REPLACEMENT CHARACTER}" in entry.path:
-        return False  # a name that is no UTF-8 cannot be looked up
     try:
         status = os.stat(entry.path)
     except FileNotFoundError:
@@ -119,7 +122,7 @@ def is_moved(entry: Entry, candidate: Candidate) -> bool:
         return False
     if entry.born and (entry.born, entry.inode) == (candidate.born, candidate.file.inode):
         return True  # the same file system under another device number
-    name, ends_there = candidate.file.shown, entry.size >= 0 and known.offset == content.size()
+    name, ends_there = candidate.file.path, entry.size >= 0 and known.offset == content.size()
     named = _family(entry.path) == _family(name) or (content.packed and entry.size == candidate.file.size)
     if named and ends_there and candidate.file.modified in _kept(entry.modified):
         return True  # it was read to its end, and a tool that keeps times has moved it: no chance, whatever it holds
@@ -129,19 +132,32 @@ def is_moved(entry: Entry, candidate: Candidate) -> bool:
     rotated = unpacked or _is_rotated(entry.path, name)
     if rotated and _stands_out(content, end, within=NEAR if ends_there else TAIL):
         return True
-    return (rotated or known.offset > PREFIX + TAIL) and distinct(content, end, candidate.charset)
+    return (rotated or known.offset > ENOUGH_READ) and distinct(content, end, candidate.charset)
 
 
-def is_copy(entry: Entry, candidate: Candidate) -> bool | None:
-    """Whether a file holds what the entry's file, still in its place, begins with; ``None``: it does, but that may be chance.
+def is_copy(entry: Entry, candidate: Candidate, opened: Content | None = None) -> bool | None:
+    """Whether a file holds what the entry's file, still in its place, begins with; ``None``: it cannot be told.
 
-    Raises ``OSError``.
+    It may be chance, or the entry's file cannot be read, unless it is ``opened`` already. Raises ``OSError`` where no more
+    files can be open.
     """
-    path, name = entry.path, candidate.file.shown
+    path, name = entry.path, candidate.file.path
     named = may_be_copy(entry, candidate)
     if not (named or packed.are_akin(path, name)):
         return False
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        # An archive's window stays where it is read.
+        descriptor = os.dup(opened.descriptor) if opened else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return _is_copy_of(entry, descriptor, candidate, named=named)
+    except OSError as error:
+        if error.errno in {errno.EMFILE, errno.ENFILE}:
+            raise
+        return None
+
+
+def _is_copy_of(entry: Entry, descriptor: int, candidate: Candidate, *, named: bool) -> bool | None:
+    """As ``is_copy``, of the entry's file, which is closed in the end. Raises ``OSError``."""
+    path, name = entry.path, candidate.file.path
     try:
         original = content_of(descriptor, os.pread(descriptor, 2, 0))
         if original.packed:
@@ -164,7 +180,7 @@ def is_of_archive(entry: Entry, archive: Content, candidate: Candidate) -> bool 
 
     The archive is not unpacked for that. Raises ``OSError``.
     """
-    name, content, kept = candidate.file.shown, candidate.content, _has_time_of(archive, candidate)
+    name, content, kept = candidate.file.path, candidate.content, _has_time_of(archive, candidate)
     if content.packed:  # one with the same time is a copy under whatever name
         return kept and packed.is_twin(archive, content)
     # A new log may get the name that an archive had before, and begin as that one did; not with a number or its time.
@@ -181,7 +197,7 @@ def is_of_archive(entry: Entry, archive: Content, candidate: Candidate) -> bool 
 
 def may_be_copy(entry: Entry, candidate: Candidate) -> bool:
     """Whether a file has a rotated name of an entry's, and was not there first."""
-    return _is_rotated(entry.path, candidate.file.shown) and (not entry.born or is_later(entry, candidate))
+    return _is_rotated(entry.path, candidate.file.path) and (not entry.born or is_later(entry, candidate))
 
 
 def agree(original: Content, candidate: Candidate) -> bool | None:
@@ -209,7 +225,7 @@ def is_later(entry: Entry, candidate: Candidate) -> bool:
 
 
 def related(known: str, name: str) -> bool:
-    """Whether one is a rotated name of the other: they differ in numbers, dates and ``.gz`` only."""
+    """Whether one is a rotated name of the other: they differ in numbers, dates, ``.gz`` and ``.tmp`` only."""
     return os.path.basename(known) != os.path.basename(name) and _family(known) == _family(name)
 
 
@@ -248,8 +264,10 @@ def _is_rotated(known: str, name: str) -> bool:
     return related(known, name) and _rotations(name) > _rotations(known)
 
 
-def _rotations(name: str) -> int:
-    return sum(bool(_COUNTED.fullmatch(part)) for part in _parts(name)) + name.endswith(".gz")
+def _rotations(name: str) -> float:
+    """The numbers in a name, and whether it is packed; what is being packed comes before that."""
+    ending = 1 if name.endswith(".gz") else 0.5 if name.endswith(".tmp") else 0
+    return sum(bool(_COUNTED.fullmatch(part)) for part in _parts(name)) + ending
 
 
 def _is_archive(path: str) -> bool:
@@ -283,7 +301,7 @@ def _family(name: str) -> tuple[str, ...]:
 
 
 def _parts(path: str) -> list[str]:
-    return _NUMBERS.split(_TEMPORARY.sub("", os.path.basename(path).removesuffix(".gz")))
+    return _NUMBERS.split(_PACKED.sub("", os.path.basename(path)))
 
 
 def distinct(content: Content, end: int, charset: Charset) -> bool:

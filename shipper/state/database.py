@@ -28,7 +28,7 @@ CREATE TABLE files (
     output        TEXT NOT NULL,      -- acknowledged by whom: another output has its own offsets
     key           BLOB NOT NULL,      -- hash of the first line, see files/identity.py
     salt          INTEGER NOT NULL,   -- tells files with the same key apart
-    path          TEXT NOT NULL,      -- where it was last seen
+    path          TEXT NOT NULL,      -- where it was last seen; its bytes as they are, though they be no UTF-8
     device        INTEGER NOT NULL,
     inode         INTEGER NOT NULL,
     prefix_length INTEGER NOT NULL,   -- the fingerprint as of the offset
@@ -223,6 +223,16 @@ def _is_at(path: Path, place: tuple[int, int]) -> bool:
     return (status.st_dev, status.st_ino) == place
 
 
+def text(data: bytes) -> str:
+    """A text of the database: one that is a path need not be UTF-8."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def encoded(path: str) -> bytes:
+    """What such a text is written as."""
+    return path.encode("utf-8", "surrogateescape")
+
+
 def connect(path: Path) -> Connection:
     """Open the database, and make it where there is none. One connection belongs to one thread.
 
@@ -235,6 +245,7 @@ def connect(path: Path) -> Connection:
                 path, timeout=30, isolation_level=None, check_same_thread=False, factory=Connection
             )
             failed.callback(connection.close)
+            connection.text_factory = text
             version = _prepare(connection)
             connection.settle()
         except (OSError, sqlite3.Error, UnicodeDecodeError) as error:  # a damaged name in the schema need not be UTF-8

@@ -72,6 +72,7 @@ def _read(path: Path, how: str) -> list[Known]:
         if version > database.VERSION:
             raise StateError(f"{path}: written by a newer shipper (version {version} of its format)")
         connection.row_factory = sqlite3.Row
+        connection.text_factory = database.text
         connection.execute("BEGIN")  # all of it as of one moment
         rows = connection.execute("SELECT * FROM files ORDER BY file").fetchall()
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}

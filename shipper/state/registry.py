@@ -35,6 +35,7 @@ class Entry:
     key: bytes
     salt: int
     path: str
+    """As ``os`` has it: what is no UTF-8 in it is kept. ``discovery.shown`` is for documents and messages."""
     device: int
     inode: int
     prefix_length: int
@@ -155,11 +156,11 @@ class Registry:
             self._keep("copies", device, inode, self._output, *copy)
         self._index_copy((device, inode), copy)
 
-    def become(self, entry: Entry, path: str, device: int, inode: int, copy: Copy) -> None:
-        """The file of an entry is its copy from now on, and all of that is acknowledged; durable with the next ``commit``."""
-        self.move(entry, path, device, inode, copy.born)
-        entry.prefix_length, entry.prefix, entry.offset, entry.tail = copy[4:]
-        entry.size, entry.modified = copy.size, copy.modified
+    def settle_copy(self, key: bytes, path: str, device: int, inode: int, copy: Copy) -> None:
+        """A copy is a file of its own from now on, all of which is acknowledged."""
+        length, prefix, offset, tail = copy[4:]
+        entry = Entry(0, key, 0, path, device, inode, length, prefix, offset, tail, copy.born, copy.size, copy.modified)
+        self._register(entry)
 
     def undelivered(self) -> frozenset[int]:
         """The files of which the output is not known to have all that is acknowledged."""
@@ -187,7 +188,7 @@ class Registry:
                 for entry in entries:
                     [(offset, tail)] = self._query(query, entry.file, spool)
                     if offset < entry.offset:
-                        # Its prefix holds as it is; that of then may be longer than a copy in its place has (``become``).
+                        # Its prefix holds as it is.
                         entry.offset, entry.tail, entry.size, entry.modified = offset, tail, -1, 0
                 self.commit(entries)
                 self.delivered(spool)
@@ -237,26 +238,33 @@ class Registry:
 
         ``prefix`` is the digest of its first ``prefix_length`` bytes.
         """
+        return self._register(Entry(0, key, 0, path, device, inode, prefix_length, prefix, 0, b"", born))
+
+    def _register(self, entry: Entry) -> Entry:
         with self._transaction():
-            known = self._query("SELECT next FROM salts WHERE output = ? AND key = ?", self._output, key)
-            salt = known[0][0] if known else 0
-            self._keep("salts", self._output, key, salt + 1)
-            entry = Entry(0, key, salt, path, device, inode, prefix_length, prefix, 0, b"", born)
+            known = self._query("SELECT next FROM salts WHERE output = ? AND key = ?", self._output, entry.key)
+            entry.salt = known[0][0] if known else 0
+            self._keep("salts", self._output, entry.key, entry.salt + 1)
             entry.seen = int(time.time())
-            values = [getattr(entry, column) for column in COLUMNS[1:]]
-            marks = ", ".join("?" * len(values))
+            marks = ", ".join(_MARKS)
             entry.file = self._query(
                 f"INSERT INTO files (output, {', '.join(COLUMNS[1:])}, seal) VALUES (?, {marks}, ?) RETURNING file",
                 self._output,
-                *values,
-                database.seal((self._output, *values)),
+                *self._sealed(entry),
             )[0][0]
         self._index(entry)
         return entry
 
+    def _sealed(self, entry: Entry) -> list[object]:
+        """The values of an entry's row, with their seal."""
+        values = [getattr(entry, column) for column in COLUMNS[1:]]
+        seal = database.seal((self._output, *values))
+        values[COLUMNS.index("path") - 1] = database.encoded(entry.path)
+        return [*values, seal]
+
     def commit(self, entries: Iterable[Entry]) -> None:
         """Make the given entries durable as they are now, and forget the cuts that they have passed."""
-        assignments = ", ".join(f"{column} = ?" for column in COLUMNS[1:])
+        assignments = ", ".join(f"{column} = {mark}" for column, mark in zip(COLUMNS[1:], _MARKS, strict=True))
         owing = self.owed.get(self.spooled, set())
         others = self.undelivered() - owing
         new: set[int] = set()
@@ -264,9 +272,9 @@ class Registry:
             for entry in entries:
                 if self.spooled and entry.file not in owing and self._keep_owed(entry):
                     new.add(entry.file)
-                values = [getattr(entry, column) for column in COLUMNS[1:]]
-                seal = database.seal((self._output, *values))
-                self._query(f"UPDATE files SET {assignments}, seal = ? WHERE file = ?", *values, seal, entry.file)
+                self._query(
+                    f"UPDATE files SET {assignments}, seal = ? WHERE file = ?", *self._sealed(entry), entry.file
+                )
                 if entry.file not in owing and entry.file not in new and entry.file not in others:
                     self._pass(entry)
         if new:
@@ -380,3 +388,5 @@ def _remove(index: dict[_Name, dict[_Key, _Value]], name: _Name, key: _Key) -> N
 
 COLUMNS = ("file", "key", "salt", "path", "device", "inode", "prefix_length", "prefix", "offset", "tail",
             "born", "size", "modified", "seen")  # fmt: skip
+_MARKS = ["CAST(? AS TEXT)" if column == "path" else "?" for column in COLUMNS[1:]]
+"""A text is given as its bytes where it need be no UTF-8."""

@@ -6,7 +6,7 @@ import lzma
 import os
 
 import pytest
-from harvesting import open_harvest, read, settle
+from harvesting import open_harvest, read, settle, unprivileged
 
 from shipper.files.recognition import related, why_not
 from shipper.state.registry import Registry
@@ -26,6 +26,12 @@ from shipper.state.registry import Registry
         ("app.log", "app.log82736455.tmp"),
         ("app.log82736455.tmp", "app.log.2026-11-23.0.gz"),
         ("app-2026-11-23.0.log82736455.tmp", "app-2026-11-23.0.log.gz"),
+        ("0.log", "0.log.20261123-101500.tmp"),
+        ("0.log.20261123-101500", "0.log.20261123-101500.tmp"),
+        ("0.log.20261123-101500.tmp", "0.log.20261123-101500.gz"),
+        ("app.log.1", "app.log.1.gz.tmp"),
+        ("app.log.1", "app.log.1.tmp.gz"),
+        ("app-1.log.gz.tmp", "app-1.log.gz"),
     ],
 )
 def test_rotated_names(known, name):
@@ -43,6 +49,8 @@ def test_rotated_names(known, name):
         ("app.log", "app1.log"),
         ("app.log", "app.log1"),
         ("app.log", "app.tmp"),
+        ("app.log", "app.err.1.tmp"),
+        ("app.log", "app.err82736455.tmp"),
     ],
 )
 def test_other_names(known, name):
@@ -255,5 +263,177 @@ def test_what_differs_in_the_middle_only_is_no_copy_of_what_is_open(agent, end):
     write(agent.logs / "app.log.1", second)
     agent.look()
     agent.close_idle()
+    agent.look()
+    assert agent.read == [*first, *second]
+
+
+# --- copies, and what takes a file's place ---------------------------------------------------------------------------------
+
+BANNERS = [[r"  .   ____          _", r" /\\ / ___'_ __ _ _(_)_ __", " :: Spring Boot ::  (v3.2.0)"], traces(1)]
+
+
+@pytest.mark.parametrize("banner", BANNERS, ids=["another start", "copied early"])
+@pytest.mark.parametrize("end", ["killed", "stopped", "closed"])
+def test_a_shorter_copy_does_not_keep_the_longer_one_from_being_read_on(agent, banner, end):
+    """A log is packed while its last lines are not acknowledged, and one that has only its beginning is there as well."""
+    log, old = agent.logs / "app.log", agent.logs / "app.8.log"
+    early = write(log, [*banner, *traces(100, begin=1)])
+    agent.look()
+    late = write(log, traces(10, begin=500), "a")
+    agent.look(acknowledged=False)
+    log.rename(old)
+    late += write(log, traces(5, begin=900))
+    agent.look(acknowledged=False)
+    (agent.logs / "app.12.log.gz").write_bytes(gzip.compress("".join(line + "\n" for line in banner).encode()))
+    pack(old, "app.8.log.gz")
+    agent.look(acknowledged=False)
+    if end == "closed":
+        agent.look()
+        agent.close_idle()
+    elif end == "stopped":
+        agent.stop()
+    else:
+        agent.harvest.close()
+    if end != "closed":
+        assert agent.read == early + late
+        agent.read = list(early)
+        agent.start()
+    for _ in range(2):
+        agent.look()
+        agent.close_idle()
+    assert sorted(agent.read) == sorted(early + late)
+    known = {os.path.basename(entry.path): entry.offset for entry in agent.registry.entries()}
+    assert known["app.8.log.gz"] == len("".join(line + "\n" for line in early + late[:-25]).encode())
+
+
+def test_a_copy_of_what_is_gone_waits_for_a_disk_that_is_full(agent):
+    path, copy = agent.logs / "app.log", agent.logs / "app.log.1"
+    lines = write(path, traces(100))
+    write(copy, lines[:400])
+    agent.look()
+    path.unlink()
+    agent.harvest.scan()
+    agent.close_idle()
+    agent.registry._connection.execute("PRAGMA query_only=ON")
+    agent.harvest.scan()
+    assert "cannot be begun" in agent.harvest.unreadable[str(copy)]
+    agent.registry._connection.execute("PRAGMA query_only=OFF")
+    agent.look()
+    assert agent.harvest.unreadable == {}
+    lines += write(copy, ["more"], "a")
+    agent.look()
+    assert agent.read == lines
+
+
+def test_of_several_copies_of_what_is_gone_the_longest_is_read_on(agent):
+    """Nothing but the first lines is acknowledged."""
+    path = agent.logs / "app.log"
+    early = write(path, traces(10))
+    agent.look()
+    late = write(path, traces(100, begin=10), "a")
+    agent.look(acknowledged=False)
+    lines = early + late
+    for name, count in (("app.log.1", 100), ("app.log.2", 300), ("app.log.3", 200)):
+        write(agent.logs / name, lines[:count])
+    agent.look(acknowledged=False)
+    path.unlink()
+    agent.harvest.close()
+    agent.read = list(early)
+    agent.start()
+    for _ in range(2):
+        agent.look()
+        agent.close_idle()
+    assert agent.read == lines[:300]
+
+
+@pytest.mark.parametrize("late", [0, 3])
+def test_what_kubelet_packs_is_read_once(agent, late):
+    """It packs under a temporary name, renames that, and removes the original then."""
+    path = agent.logs / "app.log"
+    lines = write(path, traces(300))
+    agent.look()
+    rotated = path.rename(f"{path}.20261123-101500")
+    lines += write(path, traces(300, begin=1000))
+    agent.look()
+    temporary = agent.logs / "app.log.20261123-101500.tmp"
+    temporary.write_bytes(gzip.compress(rotated.read_bytes()))
+    agent.look()
+    temporary.rename(temporary.with_suffix(".gz"))
+    rotated.unlink()
+    lines += write(path, traces(late, begin=2000), "a")
+    for _ in range(2):
+        agent.look()
+        agent.close_idle()
+    assert agent.read == lines
+
+
+@pytest.mark.parametrize("rotated", ["packed", "copied", "renamed"])
+def test_a_name_that_is_no_utf8_is_found_again(agent, rotated):
+    path = agent.logs / os.fsdecode(b"app-\xe9.log")
+    lines = write(path, traces(100))
+    agent.look()
+    assert [entry.path for entry in agent.registry.entries()] == [str(path)]
+    assert agent.harvest.harvesters[0].path == f"{agent.logs}/app-\N{REPLACEMENT CHARACTER}.log"
+    agent.stop()
+    lines += write(path, traces(10, begin=100), "a")
+    if rotated == "packed":
+        pack(path, f"{path.name}.1.gz")
+    elif rotated == "copied":
+        (agent.logs / f"{path.name}.1").write_bytes(path.read_bytes())
+        os.truncate(path, 0)
+    else:
+        path.rename(f"{path}.1")
+    lines += write(path, traces(10, begin=1000))
+    agent.start()
+    agent.look()
+    assert agent.harvest.unreadable == {}
+    assert sorted(agent.read) == sorted(lines)
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_an_original_that_cannot_be_read_any_more_is_not_its_copys_fault(open_logs, is_open):
+    agent = Agent(open_logs)
+    path, copy = agent.logs / "app.log", agent.logs / "app.log.1"
+    lines = write(path, traces(100))
+    agent.look()
+    if not is_open:
+        agent.stop()
+        agent.start()
+    lines += write(path, traces(10, begin=100), "a")
+    copy.write_text(path.read_text())
+    path.chmod(0)
+    with unprivileged():
+        agent.harvest.scan(partial=True)  # as in a one-shot run
+        assert list(agent.harvest.unreadable) == ([] if is_open else [str(path)])
+        agent.read += read(agent.harvest)
+    if is_open:
+        assert agent.read == lines
+    else:  # it cannot be told: rather twice than lost
+        assert agent.read[500:] == lines
+    agent.harvest.close()
+    agent.registry.close()
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_what_is_replaced_again_and_again_by_more_of_itself_is_read_once(agent, acknowledged):
+    """As rsync does, and ``cp`` and ``mv``; whether the outputs have it yet or not."""
+    path, new = agent.logs / "app.log", agent.logs / "new"
+    lines = write(path, traces(100))
+    for begin in (100, 200, 300):
+        agent.look(acknowledged=acknowledged)
+        lines += traces(100, begin=begin)
+        write(new, lines)
+        new.rename(path)
+    agent.look()
+    assert agent.read == lines
+
+
+def test_what_is_replaced_by_another_that_begins_as_it_did_is_another(agent):
+    """Two starts of a service: as little as that may stand in any file."""
+    path, new = agent.logs / "app.log", agent.logs / "new"
+    first = write(path, ["2026-11-23 starting", "ready"])
+    agent.look(acknowledged=False)
+    second = write(new, [*first, *traces(3)])
+    new.rename(path)
     agent.look()
     assert agent.read == [*first, *second]

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 
 import pytest
 
 from shipper.errors import StateError
+from shipper.state.reading import known_files
+from shipper.state.recovery import recover
 from shipper.state.registry import Copy, Registry
 
 
@@ -23,6 +26,19 @@ def test_what_was_committed_is_there_after_a_restart(path):
     entry.offset, entry.tail, entry.path = 42, b"t" * 16, "/b.log"
     registry.commit([entry])
     assert Registry(path, "store").entries() == [entry]
+
+
+def test_a_path_that_is_no_utf8_is_kept_as_it_is(path):
+    name, other = os.fsdecode(b"/a\xe9\xff.log"), os.fsdecode(b"/\xc3.log")
+    registry = Registry(path, "store")
+    entry = register(registry, path=name)
+    assert Registry(path, "store").entries()[0].path == name
+    entry.path = other
+    registry.commit([entry])
+    assert Registry(path, "store").entries() == [entry]
+    assert known_files(path)[0].entry.path == other
+    registry.close()
+    assert recover(path) is None
 
 
 def test_what_was_not_committed_is_not(path):
@@ -176,17 +192,18 @@ def test_copies_go_with_the_file_that_they_are_of(path):
     registry.close()
 
 
-def test_a_copy_that_took_the_place_of_its_original_is_gone_back_to_as_what_it_is(path):
-    """It has less than the original had when that was begun."""
+def test_a_copy_that_is_a_file_of_its_own_is_acknowledged_to_its_end(path):
+    """It has less than its original, of which what is known stays as it is."""
     registry = Registry(path, "store")
-    entry = registry.register(key=b"k" * 16, path="/a.log", device=1, inode=1, prefix_length=500, prefix=b"o" * 16)
-    registry.spooled = "a spool"
+    entry = register(registry)
     entry.offset, entry.tail = 600, b"t" * 16
     registry.commit([entry])
-    registry.become(entry, "/a.log.1", 1, 2, Copy(300, 8, 7, entry.file, 300, b"c" * 16, 300, b"u" * 16))
-    registry.commit([entry])
+    copy = Copy(300, 8, 7, entry.file, 200, b"c" * 16, 250, b"u" * 16)
+    registry.settle_copy(entry.key, "/a.log.1", 1, 2, copy)
     registry.close()
     registry = Registry(path, "store")
-    [entry] = registry.rewind("a spool")
-    assert (entry.prefix_length, entry.prefix, entry.offset, entry.tail) == (300, b"c" * 16, 0, b"")
+    [own] = registry.at(1, 2)
+    assert (own.salt, own.path, own.born, own.size, own.modified) == (1, "/a.log.1", 7, 300, 8)
+    assert (own.prefix_length, own.prefix, own.offset, own.tail) == copy[4:]
+    assert registry.at(1, 1) == [entry]
     registry.close()
