@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from parser.multiline import Lines
 from shipper.errors import StateError
-from shipper.files.recognition import related
+from shipper.files.recognition import family, related
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -58,12 +58,13 @@ def link(new: Iterable[Harvester], opened: Opened) -> None:
     fresh = {each.entry.file: each for each in new}
     _part([each for each in fresh.values() if each.reader.content.packed], opened)
     names = [(before, each) for each in fresh.values() if (before := vacated.pop(each.path, None)) is not None]
+    gaps = [(before, newest, Gap(before, newest)) for before, newest in names]
+    logs = _by_log(registry.entries(), {folder for *_, gap in gaps for folder in gap.folders})
     # A rotation vacates every name it shifts: the log's is that which was left by the youngest.
-    for before, newest in sorted(names, key=lambda pair: pair[0].entry.born, reverse=True):
-        gap = Gap(before, newest)
+    for before, newest, gap in sorted(gaps, key=lambda each: each[0].entry.born, reverse=True):
         if before.truncated or before.successor is not None or newest.predecessor is not None or gap.is_shift():
             continue
-        between = gap.filled(fresh, opened)
+        between = gap.filled(logs, fresh, opened)
         if between is None or registry.joined(before.entry) is not None:
             continue
         chain = [*between, newest]
@@ -71,6 +72,16 @@ def link(new: Iterable[Harvester], opened: Opened) -> None:
         for earlier, following in pairwise(chain if before.closed else [before, *chain]):
             earlier.joined, earlier.gap = None, gap
             earlier.successor, following.predecessor = following, earlier
+
+
+def _by_log(entries: Iterable[Entry], folders: Collection[str]) -> dict[tuple[str, ...], list[Entry]]:
+    """The entries whose files are in these folders, by folder and log: a rotation of a thousand logs looks at each file once."""
+    logs: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in entries if folders else ():
+        folder = os.path.dirname(entry.path)
+        if folder in folders:
+            logs.setdefault((folder, *family(entry.path)), []).append(entry)
+    return logs
 
 
 def _part(archives: Collection[Harvester], opened: Opened) -> None:
@@ -88,7 +99,7 @@ class Gap:
 
     def __init__(self, before: Harvester, newest: Harvester) -> None:
         self._before, self._newest = before.entry, newest.entry
-        self._folders = {os.path.dirname(each.entry.path) for each in (before, newest)}
+        self.folders = {os.path.dirname(each.entry.path) for each in (before, newest)}
         name = os.path.basename(newest.entry.path)
         self._stem = os.path.splitext(name)[0] if _numbers(name) else ""
         """What the names of a log begin with that has a number in its own: ``worker-1.log``."""
@@ -105,7 +116,7 @@ class Gap:
     def is_of_log(self, path: str) -> bool:
         """Whether a name may be a rotated one of the log's."""
         folder, name = os.path.split(path)
-        if folder not in self._folders or _numbers(name) < self._least or not name.startswith(self._stem):
+        if folder not in self.folders or _numbers(name) < self._least or not name.startswith(self._stem):
             return False
         return related(self._newest.path, path)
 
@@ -126,10 +137,13 @@ class Gap:
             return entry.file > before.file
         return first < born <= last or last <= first < born
 
-    def filled(self, fresh: dict[int, Harvester], opened: Opened) -> list[Harvester] | None:
+    def filled(
+        self, logs: dict[tuple[str, ...], list[Entry]], fresh: dict[int, Harvester], opened: Opened
+    ) -> list[Harvester] | None:
         """The files that have come between, in their order; ``None`` where it is not known which those are."""
         between = []
-        for entry in opened.registry.entries():
+        name = family(self._newest.path)
+        for entry in (each for folder in self.folders for each in logs.get((folder, *name), ())):
             # One that is gone, or packed by now, has the log's own name still.
             of_log = entry.path == self._newest.path or self.is_of_log(entry.path)
             if not (of_log and self.may_hold(entry, opened)):
@@ -208,8 +222,7 @@ def _await_beginnings(halves: Iterable[Harvester], opened: Opened) -> None:
     unread = [each for each in halves if not each.reader.end and opened.registry.cuts(each.entry)]
     if not unread:
         return
-    registry = opened.registry
-    joints = {joined.next: entry for entry in registry.entries() if (joined := registry.joined(entry)) is not None}
+    joints = opened.registry.joints()
     for each in unread:
         if (before := joints.get(each.entry.file)) is not None:
             _wait(each, missing=opened.having(before) is None)

@@ -123,7 +123,7 @@ def is_moved(entry: Entry, candidate: Candidate) -> bool:
     if entry.born and (entry.born, entry.inode) == (candidate.born, candidate.file.inode):
         return True  # the same file system under another device number
     name, ends_there = candidate.file.path, entry.size >= 0 and known.offset == content.size()
-    named = _family(entry.path) == _family(name) or (content.packed and entry.size == candidate.file.size)
+    named = family(entry.path) == family(name) or (content.packed and entry.size == candidate.file.size)
     if named and ends_there and candidate.file.modified in _kept(entry.modified):
         return True  # it was read to its end, and a tool that keeps times has moved it: no chance, whatever it holds
     end = known.offset or known.prefix_length
@@ -226,7 +226,7 @@ def is_later(entry: Entry, candidate: Candidate) -> bool:
 
 def related(known: str, name: str) -> bool:
     """Whether one is a rotated name of the other: they differ in numbers, dates, ``.gz`` and ``.tmp`` only."""
-    return os.path.basename(known) != os.path.basename(name) and _family(known) == _family(name)
+    return os.path.basename(known) != os.path.basename(name) and family(known) == family(name)
 
 
 def originals_first(files: list[Found]) -> list[Found]:
@@ -236,7 +236,7 @@ def originals_first(files: list[Found]) -> list[Found]:
     """
     families: dict[tuple[str, ...], list[int]] = {}
     for at, file in enumerate(files):
-        families.setdefault((os.path.dirname(file.path), *_family(file.path)), []).append(at)
+        families.setdefault((os.path.dirname(file.path), *family(file.path)), []).append(at)
     before: dict[int, int] = {}
     for places in families.values():
         own = min(places, key=lambda at: _rotations(files[at].path))
@@ -296,7 +296,8 @@ def why_not(head: bytes, encoding: str = "utf-8") -> str | None:
     return None
 
 
-def _family(name: str) -> tuple[str, ...]:
+def family(name: str) -> tuple[str, ...]:
+    """What the rotated names of a log have in common, without what counts them."""
     return tuple(part for part in _parts(name) if part and not _COUNTED.fullmatch(part))
 
 

@@ -317,6 +317,11 @@ class Registry:
         )
         return Join(*rows[0]) if rows else None
 
+    def joints(self) -> dict[int, Entry]:
+        """By the number of the file that goes on with it: the entries with such an event beyond their acknowledged offsets."""
+        rows = self._query("SELECT file, offset, next FROM joins")
+        return {to: entry for file, offset, to in rows if (entry := self._entries.get(file)) and offset > entry.offset}
+
     def forget(self, entry: Entry) -> None:
         """Remove a file that is gone. Its salt stays used."""
         self.forget_all((entry,))
