@@ -99,6 +99,7 @@ class Gap:
 
     def __init__(self, before: Harvester, newest: Harvester) -> None:
         self._before, self._newest = before.entry, newest.entry
+        self._packed = before.reader.content.packed
         self.folders = {os.path.dirname(each.entry.path) for each in (before, newest)}
         name = os.path.basename(newest.entry.path)
         self._stem = os.path.splitext(name)[0] if _numbers(name) else ""
@@ -129,6 +130,8 @@ class Gap:
         if entry in (before, newest):
             return False
         first, born, last = before.born, entry.born, newest.born
+        if self._packed:  # it is as old as its packing: what came since may be older
+            return entry.file > before.file
         harvester = opened.having(entry)
         if harvester.reader.content.packed if harvester is not None else entry.path.endswith(".gz"):
             # It is as old as its packing; but what was last written before the one was born is older than that.
@@ -206,6 +209,8 @@ def _take_up(harvester: Harvester, joined: Join, opened: Opened) -> bool:
         return True
     if following is not None and not settled and (following.reader.end or following.predecessor is not None):
         return False  # it was begun without
+    if harvester.reader.content.size() < joined.offset:
+        return False  # another file was taken for it: a shorter one that begins the same
     borrowed = opened.beginning(joined.next, joined.until)
     if len(borrowed) != joined.until:
         return following is None
@@ -309,7 +314,9 @@ def _again(harvester: Harvester, following: Harvester, registry: Registry, *, wa
         if harvester.reader.pending:
             return block
     elif not (harvester.closed or following.closed or (harvester.trouble and waited)):
-        return harvester.read()
+        block = harvester.read()
+        if block is not None or harvester.trouble or not (waited and harvester.at_end()):
+            return block
     release(harvester)
     return block
 

@@ -385,6 +385,44 @@ def test_where_an_archive_may_have_come_between_nothing_is_joined(tmp_path, logs
     assert set(events) == {"1 first\n", "2 second\n", "3 first\n", "4 begins\n\tat a\n", REST, "5 five\n"}
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_joint_that_lies_behind_the_end_of_its_file_holds_nobody_back(tmp_path, logs, suffix):
+    """A shorter file that begins the same was taken for it, as nothing of it was acknowledged."""
+    banner = "== Spring ==\n\n"
+    (logs / "app.log").write_text(banner)
+    run = Run(tmp_path).read()
+    with (logs / "app.log").open("a") as log:
+        log.write("1 one\n2 two\n")
+    (logs / "app.log").rename(logs / "app.1.log")
+    (logs / "app.log").write_text(banner + "3 three\n")
+    run.read().read(waited=True).stop()
+    assert "2 two\n" + banner in run.events
+    if suffix:
+        pack(logs / "app.1.log")
+    (logs / "app.log").rename(logs / "app.2.log")
+    (logs / "app.3.log").write_text(banner + "4 four\n")
+    (logs / "app.log").write_text(banner + "5 five\n")
+    run = Run(tmp_path).read().read(waited=True)
+    assert not [each for each in run.harvest.harvesters if each.predecessor]
+    text = "".join(run.stop())
+    assert all(each in text for each in ("1 one", "2 two", "3 three", "4 four", "5 five"))
+
+
+def test_what_came_behind_an_archive_is_known_though_it_is_older(tmp_path, logs):
+    (logs / "app.log").write_text(FIRST)
+    Run(tmp_path).read().stop()
+    (logs / "app.log").rename(logs / "app.1.log")
+    (logs / "app.log").write_text("4 four\n5 five\n")
+    pack(logs / "app.1.log")
+    run = Run(tmp_path).read()
+    (logs / "app.log").rename(logs / "app.2.log")
+    (logs / "app.log").write_text(REST + "6 six\n")
+    pack(logs / "app.2.log")
+    events = run.read().read(waited=True).stop()
+    assert "2 begins\n\tat a\n" in events
+    assert "2 begins\n\tat a\n" + REST not in events
+
+
 def test_a_log_that_is_packed_at_once_is_joined_nevertheless(tmp_path, logs):
     (logs / "app.log").write_text("0 zero\n")
     pack(logs / "app.log")
