@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from shipper import __version__
+from shipper.files.discovery import shown
 from shipper.status.server import Answer
 
 if TYPE_CHECKING:
@@ -40,10 +41,7 @@ class Health:
         status = "failing" if failing else "degraded" if degraded else "ok"
         document: dict[str, Any] = {
             "status": status,
-            # A file's name may be no UTF-8.
-            "reasons": [
-                each.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for each in (*failing, *degraded)
-            ],
+            "reasons": [shown(each) for each in (*failing, *degraded)],  # they name files
             "version": __version__,
             "uptime_seconds": round(time.time() - self._started),
             "output": snapshot.output,

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 from small_disk import SmallDisk
-from spooling import TARGET, crash, item, numbers, take, write
+from spooling import TARGET, crash, deliver, item, numbers, take, write
 
 from shipper.state import segments, spool
 from shipper.state.manifest import Manifest
@@ -113,11 +113,7 @@ def test_what_was_set_aside_is_delivered_after_another_crash_and_reported_once(o
     spool.done(taken[0][0])
     crash(spool)
     spool = opened()
-    taken = take(spool)
-    assert [number for _, number in taken] == [2, 3]
-    for place, _ in taken:
-        spool.done(place)
-    spool.settle()
+    assert deliver(spool) == [2, 3]
     crash(spool)
     assert sorted(path.name for path in spool.path.iterdir()) == ["00000001.spool.corrupt", "lock", "target"]
     caplog.clear()
@@ -154,11 +150,7 @@ def test_a_record_that_is_there_a_second_time_is_given_out_once(opened, caplog):
     whole = path.read_bytes()
     path.write_bytes(whole + whole[segments.HEADER_BYTES :])
     spool = opened()
-    taken = take(spool)
-    assert [number for _, number in taken] == [1, 2]
-    for place, _ in taken:
-        spool.done(place)
-    spool.settle()
+    assert deliver(spool) == [1, 2]
     assert (spool.left, spool.waiting) == (0, False)
     assert len(caplog.messages) == 1
 
