@@ -180,7 +180,7 @@ class Matching:
                     return entry
                 if recognition.is_later(entry, candidate) and other.covers(candidate.content):
                     held = _copied(entry, candidate)
-            elif recognition.displaced(entry):
+            elif recognition.displaced(entry) or (other is None and recognition.overwritten(entry, candidate)):
                 relation = _relation(other, candidate) if other is not None and not other.closed else None
                 if relation == "copy":
                     held = _copied(entry, candidate)

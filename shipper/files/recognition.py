@@ -115,6 +115,25 @@ def displaced(entry: Entry) -> bool:
     return status.st_size < max(entry.offset, entry.prefix_length) and not _is_archive(entry.path)
 
 
+def overwritten(entry: Entry, candidate: Candidate) -> bool:
+    """Whether a file has what is known of an entry's, and what is in its place has not: truncated since that was looked at.
+
+    Raises ``OSError`` where no more files can be open.
+    """
+    known, content = fingerprint(entry), candidate.content
+    if not content.packed and not known.matches(content):
+        return False
+    try:
+        with open(entry.path, "rb", buffering=0) as file:
+            if known.matches(Plain(file.fileno())) or _is_archive(entry.path):
+                return False
+    except OSError as error:
+        if error.errno in {errno.EMFILE, errno.ENFILE}:
+            raise
+        return False
+    return known.matches(content)  # an archive is unpacked for that: last
+
+
 def is_moved(entry: Entry, candidate: Candidate) -> bool:
     """Whether a file elsewhere is the entry's, whose place is empty. Raises ``OSError``."""
     known, content = fingerprint(entry), candidate.content
