@@ -204,6 +204,8 @@ class Matching:
                 elif copy is None and not certain and suspected != entry.file:
                     held = Held(entry.file, (file.size, file.modified), time.monotonic() + HELD)
         self._suspects.pop(node, None)
+        if own is not None and held is not None and held.copy is not None and held.copy.offset > own.offset:
+            own = None  # they begin alike: what is known of the one is less than what the other has
         if own is not None and (other := self._opened.having(own)) is not None and not _is_left(other, candidate):
             # What is open is read first; each look asks anew whether it has been.
             held = Held(own.file, (file.size, file.modified), time.monotonic())

@@ -18,13 +18,14 @@ from shipper.files.content import MAGIC, Archive, Plain, content_of
 from shipper.files.discovery import Found, shown
 from shipper.files.harvester import Harvester
 from shipper.files.identity import digest
+from shipper.files.order import Order
 from shipper.files.recognition import Candidate
 
 if TYPE_CHECKING:
     from shipper.files.closing import Closing
     from shipper.files.content import Content
     from shipper.files.matching import Matching
-    from shipper.files.opened import Node, Opened
+    from shipper.files.opened import Opened
     from shipper.state.registry import Entry
 
 log = logging.getLogger(__name__)
@@ -51,8 +52,7 @@ class Opening:
         self._waiting: list[Found] = []
         """Files that there was no room for yet."""
         self._strangers: list[Found] = []
-        self._met: set[Node] = set()
-        """Those of the look before."""
+        self._order = Order()
         self._resumed: list[Harvester] = []
         self._begun: list[Harvester] = []
         self._registered: set[int] = set()
@@ -87,12 +87,7 @@ class Opening:
 
     def begin(self) -> None:
         """Begin those that are not known."""
-        by_age = sorted(self._strangers, key=lambda file: (file.modified, file.path))
-        # What waits for room, perhaps with thousands of others, has been looked at.
-        new = [file for file in by_age if (file.device, file.inode) not in self._met]
-        strangers = [file for file in by_age if (file.device, file.inode) in self._met]
-        strangers += self._matching.longest_first(recognition.originals_first(new))
-        self._met = {(file.device, file.inode) for file in by_age}
+        strangers = self._matching.longest_first(self._order.of(self._strangers))
         self._waiting.sort(key=lambda file: (file.modified, file.path))
         for at in range(0, len(strangers), CHUNK):
             if self._full:

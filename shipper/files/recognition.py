@@ -147,8 +147,8 @@ def is_moved(entry: Entry, candidate: Candidate) -> bool:
         return True  # it was read to its end, and a tool that keeps times has moved it: no chance, whatever it holds
     end = known.offset or known.prefix_length
     # Where the acknowledged end is the file's, the lines before the last kilobyte count too: nothing can be behind it.
-    unpacked = packed.is_archive_of(entry.path, name) and _rotations(name) > 0 and (ends_there or entry.size < 0)
-    rotated = unpacked or _is_rotated(entry.path, name)
+    unpacked = packed.is_archive_of(entry.path, name) and rotations(name) > 0 and (ends_there or entry.size < 0)
+    rotated = unpacked or is_rotated(entry.path, name)
     if rotated and _stands_out(content, end, within=NEAR if ends_there else TAIL):
         return True
     return (rotated or known.offset > ENOUGH_READ) and distinct(content, end, candidate.charset)
@@ -183,7 +183,7 @@ def _is_copy_of(entry: Entry, descriptor: int, candidate: Candidate, *, named: b
             copied = is_of_archive(entry, original, candidate)
             # Unpacked last: there may be many archives that begin alike.
             return copied if copied is False or _begins_with(original, candidate.head) else False
-        unpacked = packed.is_archive_of(name, path) and (_rotations(path) > 0 or _has_time_of(original, candidate))
+        unpacked = packed.is_archive_of(name, path) and (rotations(path) > 0 or _has_time_of(original, candidate))
         if not (named or unpacked):
             return False
         if original.size() < candidate.content.size():
@@ -203,7 +203,7 @@ def is_of_archive(entry: Entry, archive: Content, candidate: Candidate) -> bool 
     if content.packed:  # one with the same time is a copy under whatever name
         return kept and packed.is_twin(archive, content)
     # A new log may get the name that an archive had before, and begin as that one did; not with a number or its time.
-    if not (packed.is_archive_of(entry.path, name) and (kept or _rotations(name) > 0)):
+    if not (packed.is_archive_of(entry.path, name) and (kept or rotations(name) > 0)):
         return False
     trailer, size, is_read = packed.trailer_of(archive), content.size(), entry.size >= 0
     if size < (entry.offset if is_read else trailer.length):
@@ -216,13 +216,14 @@ def is_of_archive(entry: Entry, archive: Content, candidate: Candidate) -> bool 
 
 def may_be_copy(entry: Entry, candidate: Candidate) -> bool:
     """Whether a file has a rotated name of an entry's, and was not there first."""
-    return _is_rotated(entry.path, candidate.file.path) and (not entry.born or is_later(entry, candidate))
+    return is_rotated(entry.path, candidate.file.path) and (not entry.born or is_later(entry, candidate))
 
 
 def agree(original: Content, candidate: Candidate) -> bool | None:
     """Whether two contents are the same as far as both go, by samples; ``None``: it may be chance. Raises ``OSError``."""
     content, size = candidate.content, min(candidate.content.size(), original.size())
-    if original.read(PREFIX, 0)[:size] != candidate.head[:size]:
+    head = candidate.head[:size]  # it may have grown since that was read
+    if original.read(len(head), 0) != head:
         return False
     samples = _samples(original, size)
     if samples != _samples(content, size):
@@ -248,42 +249,12 @@ def related(known: str, name: str) -> bool:
     return os.path.basename(known) != os.path.basename(name) and family(known) == family(name)
 
 
-def originals_first(files: list[Found]) -> list[Found]:
-    """The files, each behind the one of which it is a copy: that may be the younger one, where the copy has kept its time.
-
-    So it is known that what the copy has is read in the original (``is_copy``).
-    """
-    families: dict[tuple[str, ...], list[int]] = {}
-    for at, file in enumerate(files):
-        families.setdefault((os.path.dirname(file.path), *family(file.path)), []).append(at)
-    before: dict[int, int] = {}
-    for places in families.values():
-        own = min(places, key=lambda at: _rotations(files[at].path))
-        older = (at for at in places if at < own and _is_beginning(files[at], files[own]))
-        if (first := next(older, None)) is not None:
-            before[own] = first
-    order = sorted(range(len(files)), key=lambda at: (before.get(at, at), at not in before))
-    return [files[at] for at in order]
-
-
-def _is_beginning(copy: Found, original: Found) -> bool:
-    """Whether a file with a rotated name of another's is its beginning, by their first and last bytes."""
-    if copy.size > original.size or not _is_rotated(original.path, copy.path):
-        return False
-    try:
-        with open(copy.path, "rb", buffering=0) as one, open(original.path, "rb", buffering=0) as other:
-            places = [(min(PREFIX, copy.size), 0), (min(TAIL, copy.size), max(0, copy.size - TAIL))]
-            return all(os.pread(one.fileno(), *place) == os.pread(other.fileno(), *place) for place in places)
-    except OSError:
-        return False
-
-
-def _is_rotated(known: str, name: str) -> bool:
+def is_rotated(known: str, name: str) -> bool:
     """Whether a name is a rotated one of the other, not the other way round: a new log may begin as the one before did."""
-    return related(known, name) and _rotations(name) > _rotations(known)
+    return related(known, name) and rotations(name) > rotations(known)
 
 
-def _rotations(name: str) -> float:
+def rotations(name: str) -> float:
     """The numbers in a name, and whether it is packed; what is being packed comes before that."""
     ending = 1 if name.endswith(".gz") else 0.5 if name.endswith(".tmp") else 0
     return sum(bool(_COUNTED.fullmatch(part)) for part in _parts(name)) + ending
