@@ -83,8 +83,11 @@ class Closing:
         for harvester in self._opened.harvesters:
             if not harvester.truncated or harvester.given_up:
                 continue
-            harvester.looks += 1
-            if not last and (harvester.looks < LOOKS or any(related(harvester.entry.path, path) for path in undecided)):
+            if not last and any(related(harvester.entry.path, path) for path in undecided):
+                harvester.looks = LOOKS  # there is no hurry; behind it they are counted anew
+                continue
+            harvester.looks = harvester.looks % LOOKS + 1
+            if not last and harvester.looks < LOOKS:
                 continue
             harvester.given_up = True
             left = max(0, harvester.seen_size - harvester.reader.blank - harvester.reader.end)

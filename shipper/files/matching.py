@@ -21,6 +21,7 @@ import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from shipper.files import recognition
+from shipper.files.birth import born
 from shipper.files.closing import GONE_AFTER
 from shipper.files.harvester import fingerprint
 from shipper.files.identity import Fingerprint, digest, tail_of
@@ -114,9 +115,21 @@ class Matching:
 
     def longest_first(self, files: list[Found]) -> list[Found]:
         """The files, before the others those that were copies: in the longest goes on what is gone of all of them."""
-        known = [self._registry.copy(file.device, file.inode) for file in files]
-        sizes = [copy.offset if copy is not None else -1 for copy in known]
-        return [files[at] for at in sorted(range(len(files)), key=lambda at: -sizes[at])]
+        return sorted(files, key=self._copied, reverse=True)
+
+    def _copied(self, file: Found) -> int:
+        """How many bytes a file has of another, as far as that is known; -1 where it is no copy, or no more."""
+        copy = self._registry.copy(file.device, file.inode)
+        if copy is None:
+            return -1
+        if (copy.size, copy.modified) != (file.size, file.modified):
+            try:
+                with open(file.path, "rb", buffering=0) as opened:
+                    if copy.born != born(opened.fileno()):
+                        return -1  # another file has its inode
+            except OSError:
+                return -1
+        return copy.offset
 
     def _has_all(self, entry: Entry, other: Harvester | None, held: Held) -> bool:
         """Whether all that a copy has is acknowledged, or in the entry's file, which is there."""

@@ -283,3 +283,18 @@ def test_the_archive_of_what_one_input_reads_is_not_read_again_by_the_other(two,
     look_at(two)
     look_at(two)
     assert read_and_acknowledged(two, registry) == []
+
+
+def test_an_archive_that_may_be_the_copy_is_waited_for_while_it_is_renamed(truncated, logs, caplog):
+    packed = gzip.compress(TEXT.encode())
+    (logs / "app.log.1.gz").write_bytes(packed[:100])
+    look(truncated)
+    (logs / "app.log.1.gz").rename(logs.parent / "away")
+    for _ in range(LOOKS):
+        truncated.scan()
+    (logs.parent / "away").write_bytes(packed)
+    (logs.parent / "away").rename(logs / "app.log.2.gz")
+    assert unpacked(truncated) == {}
+    truncated.scan()
+    assert list(unpacked(truncated).values()) == [LINES]
+    assert "lost" not in caplog.text
