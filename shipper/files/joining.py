@@ -56,7 +56,7 @@ def link(new: Iterable[Harvester], opened: Opened) -> None:
         return
     registry, vacated = opened.registry, opened.vacated
     fresh = {each.entry.file: each for each in new}
-    _part([each for each in fresh.values() if each.reader.content.packed], opened)
+    _part(fresh.values(), opened)
     names = [(before, each) for each in fresh.values() if (before := vacated.pop(each.path, None)) is not None]
     gaps = [(before, newest, Gap(before, newest)) for before, newest in names]
     logs = _by_log(registry.entries(), {folder for *_, gap in gaps for folder in gap.folders})
@@ -84,13 +84,13 @@ def _by_log(entries: Iterable[Entry], folders: Collection[str]) -> dict[tuple[st
     return logs
 
 
-def _part(archives: Collection[Harvester], opened: Opened) -> None:
-    """What was not known before it was packed may have come between two files: then the one does not follow the other."""
-    for each in list(opened.harvesters) if archives else ():
+def _part(fresh: Collection[Harvester], opened: Opened) -> None:
+    """What an earlier look has missed may have come between two files: then the one does not follow the other."""
+    for each in list(opened.harvesters) if fresh else ():
         gap = each.gap
         if each.successor is None or each.joined is not None or gap is None:
             continue
-        if any(gap.is_of_log(archive.entry.path) and gap.may_hold(archive.entry, opened) for archive in archives):
+        if any(gap.is_of_log(new.entry.path) and gap.may_hold(new.entry, opened) for new in fresh):
             release(each)
 
 

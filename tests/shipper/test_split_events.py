@@ -128,6 +128,20 @@ def test_where_an_archive_may_have_come_between_nothing_is_joined(tmp_path, logs
     assert set(events) == {"1 first\n", "2 second\n", "3 first\n", "4 begins\n\tat a\n", REST, "5 five\n"}
 
 
+def test_where_a_look_has_missed_what_came_between_nothing_is_joined(tmp_path, logs):
+    (logs / "app.log").write_text(FIRST)
+    run = Run(tmp_path).read().acknowledge()
+    (logs / "app.log").rename(logs / "app.log.2")
+    (tmp_path / "missed").write_text("3 third\n")
+    (logs / "app.log").write_text("\tat b\n")
+    run.read()
+    (tmp_path / "missed").rename(logs / "app.log.1")
+    with (logs / "app.log").open("a") as log:
+        log.write("4 four\n")
+    events = run.read().read(waited=True).stop()
+    assert set(events) == {"1 first\n", "2 begins\n\tat a\n", "3 third\n", "\tat b\n", "4 four\n"}
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_a_joint_that_lies_behind_the_end_of_its_file_holds_nobody_back(tmp_path, logs, suffix):
     """A shorter file that begins the same was taken for it, as nothing of it was acknowledged."""
