@@ -29,6 +29,7 @@ from shipper.files.writers import is_written
 from shipper.state.registry import Copy
 
 if TYPE_CHECKING:
+    from shipper.files.content import Content
     from shipper.files.discovery import Found
     from shipper.files.harvester import Harvester
     from shipper.files.opened import Node, Opened
@@ -161,7 +162,8 @@ class Matching:
         for entry in self._registry.at(candidate.file.device, candidate.file.inode):
             other = self._opened.by_file.get(entry.file)
             gone = other is not None and (other.truncated or not other.holds(candidate.content))
-            if same is None and not gone and recognition.is_same(entry, candidate.content, candidate.born):
+            own = not gone and recognition.is_same(entry, candidate.content, candidate.born)
+            if same is None and own and not self._is_contradicted(entry, candidate.content):
                 if entry.open and other is None:
                     return TAKEN
                 same = entry
@@ -203,7 +205,7 @@ class Matching:
                     relation == "same"
                     or recognition.is_moved(entry, candidate)
                     or (suspected == entry.file and fingerprint(entry).matches(candidate.content))
-                ):
+                ) or self._is_contradicted(entry, candidate.content):
                     if held is None and self._is_copy_moved(entry, candidate):
                         held = _copied(entry, candidate)
                     continue
@@ -228,6 +230,11 @@ class Matching:
             if held.copy is not None:
                 self._registry.keep_copy(*node, held.copy)
         return own
+
+    def _is_contradicted(self, entry: Entry, content: Content) -> bool:
+        """Whether a file has not what a copy of an entry's has: that may be more than is acknowledged, which may be a banner only."""
+        copies = [copy for copy in self._registry.copies(entry) if entry.offset < copy.offset <= content.size()]
+        return not all(Fingerprint(*copy[4:]).matches(content) for copy in copies)
 
     def _is_copy_moved(self, entry: Entry, candidate: Candidate) -> bool:
         """Whether a file is what was a copy of an entry's, which had less than is acknowledged: renamed, packed."""

@@ -109,3 +109,29 @@ def test_a_copy_under_the_inode_of_an_earlier_one_comes_behind_its_original(harv
     assert harvest.check()
     harvest.scan()
     assert read(harvest) == ["another", *TEXT.splitlines()]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_begins_with_the_same_banner_is_not_taken_for_a_log_whose_copy_is_known(in_place, harvest, registry, logs):
+    """The banner is all that is acknowledged, but what stood behind it was seen in the copy."""
+    log, copy = logs / "a.log", logs / "a.log.1"
+    log.write_text(BANNER)
+    harvest.scan()
+    read(harvest)
+    acknowledge(harvest, registry)
+    with log.open("a") as file:
+        file.write(TEXT)
+    shutil.copy(log, copy)
+    harvest.scan()
+    harvest.close()
+    copy.rename(logs.parent / "away")
+    other = BANNER + "another\n" * 100
+    log.write_text(other if in_place else "")
+    (logs / "a.log.2").write_text("" if in_place else other)
+    with closing(restarted(harvest, registry, logs)) as again:
+        assert read(again) == other.splitlines()
+        (logs.parent / "away").rename(copy)
+        again.scan()
+        again.check()
+        again.scan()
+        assert read(again) == TEXT.splitlines()
