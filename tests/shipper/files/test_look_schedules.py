@@ -10,6 +10,10 @@ from worlds import ROTATIONS, Agent, World, moving, together
 
 NIGHTLY = bool(os.environ.get("SHIPPER_NIGHTLY"))
 
+PACKED = "copytruncate and pack"
+FAILED = [*((PACKED, seed) for seed in (123, 133, 146, 377)), ("copytruncate", 87), ("copytruncate", 303), ("", 75)]
+"""Schedules that were red, on a file system that gives an inode again at once (ext4)."""
+
 
 @pytest.fixture
 def follow(tmp_path, monkeypatch):
@@ -26,11 +30,19 @@ def follow(tmp_path, monkeypatch):
     return run
 
 
+def holds(world, agent, name=""):
+    found = agent.lines()
+    assert world.lines - found == {}, f"{name}: missing"
+    assert found - world.lines == {}, f"{name}: twice"
+
+
 @pytest.mark.parametrize("rotation", [*ROTATIONS, ""], ids=lambda rotation: rotation or "all")
 @pytest.mark.parametrize("first", range(0, 1000 if NIGHTLY else 20, 10))
 def test_each_line_is_read_once_under_one_id(follow, rotation, first):
     for seed in range(first, first + 10):
-        world, agent = follow(seed, rotation)
-        found, name = agent.lines(), f"seed {seed} {rotation}"
-        assert world.lines - found == {}, f"{name}: missing"
-        assert found - world.lines == {}, f"{name}: twice"
+        holds(*follow(seed, rotation), f"seed {seed}")
+
+
+@pytest.mark.parametrize(("rotation", "seed"), FAILED)
+def test_so_it_is_where_it_once_was_not(follow, rotation, seed):
+    holds(*follow(seed, rotation))
