@@ -116,9 +116,9 @@ class Matching:
 
     def longest_first(self, files: list[Found]) -> list[Found]:
         """The files, before the others those that were copies: in the longest goes on what is gone of all of them."""
-        return sorted(files, key=self._copied, reverse=True)
+        return sorted(files, key=self._known_of, reverse=True)
 
-    def _copied(self, file: Found) -> int:
+    def _known_of(self, file: Found) -> int:
         """How many bytes a file has of another, as far as that is known; -1 where it is no copy, or no more."""
         copy = self._registry.copy(file.device, file.inode)
         if copy is None:
