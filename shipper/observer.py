@@ -93,6 +93,7 @@ class Observer:
         snapshot.trouble = redacted(documents.trouble, settings.secrets)
         snapshot.queue_bytes, snapshot.queue_limit = depth.bytes, depth.limit
         snapshot.spool_bytes, snapshot.spool_limit = depth.disk_bytes, depth.disk_limit
+        snapshot.spool_damaged = depth.disk_damaged
         return snapshot
 
     def inputs(self, inputs: Iterable[Input], snapshot: Snapshot) -> None:

@@ -67,6 +67,8 @@ class Snapshot:
     spool_bytes: int = 0
     spool_limit: int = 0
     """0 where there is no spool."""
+    spool_damaged: int = 0
+    """Documents in it that could not be read again."""
     trouble: str = ""
     """Why the output takes nothing; empty when all is well."""
     trouble_since: float = 0.0

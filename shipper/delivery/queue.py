@@ -32,7 +32,7 @@ class Depth(NamedTuple):
     """The size of the files of what is on disk."""
     disk_limit: int = 0
     """Of ``disk_bytes``; 0 where there is no queue on disk."""
-    lost: int = 0
+    disk_damaged: int = 0
     """Documents that were on disk and could not be read again."""
 
 

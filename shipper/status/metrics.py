@@ -131,6 +131,7 @@ def _delivery(snapshot: Snapshot, now: float) -> Iterator[Metric]:
     yield _gauge("shipper_queue_limit_bytes", "How many may: then reading stops.", snapshot.queue_limit)
     yield _gauge("shipper_spool_bytes", "Documents that wait on disk.", snapshot.spool_bytes)
     yield _gauge("shipper_spool_limit_bytes", "How many may; 0 without a spool.", snapshot.spool_limit)
+    yield CounterMetricFamily("shipper_spool_damaged_documents", "Documents on disk that could not be read again.", value=snapshot.spool_damaged)  # fmt: skip
     yield _gauge("shipper_state_up", "Whether the agent can write its own state: 1 or 0.", not snapshot.state)
     yield _gauge("shipper_settings_in_use", "Whether the settings file is in use as it was at the last reload: 1 or 0.", not snapshot.settings)  # fmt: skip
     yield CounterMetricFamily("shipper_reloads", "Reloads that were applied.", value=snapshot.reloads)

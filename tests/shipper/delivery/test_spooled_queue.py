@@ -239,7 +239,7 @@ def test_a_damaged_record_is_passed_over(bench, caplog):
     path = bench.spool.path / files(bench)[0]
     path.write_bytes(path.read_bytes().replace(b'"n":1', b'"n":7'))
     assert [numbers(bench.queue.get()) for _ in range(2)] == [[0], [2]]
-    assert bench.queue.depth().lost == 1
+    assert bench.queue.depth().disk_damaged == 1
     assert "1 documents" in caplog.text
 
 
