@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from shipper.files import joining
 from shipper.files.content import Archive
 from shipper.files.opened import is_read
-from shipper.files.recognition import related
+from shipper.files.recognition import family
 from shipper.files.writers import is_written
 
 if TYPE_CHECKING:
@@ -69,21 +69,27 @@ class Closing:
     def room(self) -> bool:
         """Whether another file may be opened. Where there is none, some that have nothing to read are closed, the quietest first."""
         opened = self._opened
-        if len(opened.harvesters) >= opened.most:
-            idle = sorted((h for h in opened.harvesters if not h.truncated and is_read(h)), key=lambda h: h.quiet_since)
-            self._close(idle[: max(1, opened.most // 2)])
-        return len(opened.harvesters) < opened.most
+        if not self._is_full():
+            return True
+        idle = sorted((h for h in opened.harvesters if not h.truncated and is_read(h)), key=lambda h: h.quiet_since)
+        self._close(idle[: max(1, opened.most // 2)])
+        return not self._is_full()
+
+    def _is_full(self) -> bool:
+        """Whether as many files are open as may be. What was truncated waits for its copy, which must not wait for it."""
+        opened = self._opened
+        return len(opened.harvesters) >= opened.most <= sum(not each.truncated for each in opened.harvesters)
 
     def report_truncated(self, undecided: set[str], *, last: bool) -> None:
         """Of what was truncated no copy was found: say so, once for each.
 
-        One look may miss a copy that is being renamed; whether one of the ``undecided`` archives is a copy is told when it
-        is complete. ``last``: no other look is to come.
+        One look may miss a copy that is being renamed; whether one of the ``undecided`` files is a copy is told when it is
+        complete, or there is room for it. ``last``: no other look is to come.
         """
-        for harvester in self._opened.harvesters:
-            if not harvester.truncated or harvester.given_up:
-                continue
-            if not last and any(related(harvester.entry.path, path) for path in undecided):
+        truncated = [each for each in self._opened.harvesters if each.truncated and not each.given_up]
+        logs = {family(path) for path in undecided} if truncated else set()
+        for harvester in truncated:
+            if not last and family(harvester.entry.path) in logs:
                 harvester.looks = LOOKS  # there is no hurry; behind it they are counted anew
                 continue
             harvester.looks = harvester.looks % LOOKS + 1

@@ -117,7 +117,7 @@ class Harvest:
                 self._opening.found(file)
         self._opening.begin()
         self._missing(nodes, present)
-        self._closing.report_truncated(self._opening.archives.undecided(), last=partial)
+        self._closing.report_truncated(self._opening.undecided(), last=partial)
         self._opening.link()
         self._opening.archives.keep(present)
         self._matching.keep(present)

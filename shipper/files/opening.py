@@ -134,7 +134,11 @@ class Opening:
     def unread(self) -> set[str]:
         """The paths that the last look has found and that are not begun."""
         early = {path for path, size in self._early.items() if size}
-        return {*early, *self.troubles, *self.archives.undecided(), *(file.path for file in self._waiting)}
+        return {*early, *self.troubles, *self.undecided()}
+
+    def undecided(self) -> set[str]:
+        """The paths of those that are looked at later: archives that are not complete, files that there was no room for."""
+        return {*self.archives.undecided(), *(file.path for file in self._waiting)}
 
     def adopt(self, path: str, descriptor: int) -> None:
         """Take up an open file that no look would find: rotated away, or deleted. The descriptor is this one's now."""

@@ -298,3 +298,34 @@ def test_an_archive_that_may_be_the_copy_is_waited_for_while_it_is_renamed(trunc
     truncated.scan()
     assert list(unpacked(truncated).values()) == [LINES]
     assert "lost" not in caplog.text
+
+
+def test_what_was_truncated_takes_no_room_from_its_copy(registry, logs, caplog):
+    with closing(open_harvest(registry, f"{logs}/*.log*", open_files=1)) as harvest:
+        (logs / "app.log").write_text(TEXT)
+        harvest.scan()
+        shutil.copy(logs / "app.log", logs / "app.log.1")
+        os.truncate(logs / "app.log", 0)
+        look(harvest)
+        assert read(harvest) == LINES
+    assert "lost" not in caplog.text
+
+
+def test_what_was_truncated_waits_for_a_copy_that_waits_for_room(registry, logs, caplog):
+    with closing(open_harvest(registry, f"{logs}/*.log*", open_files=2)) as harvest:
+        for name in ("app.log", "busy.log"):
+            (logs / name).write_text(TEXT)
+        harvest.scan()
+        (logs / "other.log").write_text("other\n")
+        os.utime(logs / "other.log", (10**9, 10**9))
+        shutil.copy(logs / "app.log", logs / "app.log.1")
+        os.truncate(logs / "app.log", 0)
+        for _ in range(2 * LOOKS):
+            look(harvest)
+        assert "lost" not in caplog.text
+        found = read(harvest)
+        for _ in range(3):
+            settle(harvest, registry)
+            harvest.scan()
+            found += read(harvest)
+        assert sorted(found) == sorted([*LINES, *LINES, "other"])
