@@ -17,12 +17,12 @@ FAILED = [*((PACKED, seed) for seed in (123, 133, 146, 377)), ("copytruncate", 8
 
 @pytest.fixture
 def follow(tmp_path, monkeypatch):
-    def run(seed, rotation=""):
+    def run(seed, rotation="", **options):
         chance = random.Random(f"{rotation} {seed}")
         folder = tmp_path / str(seed)
         (folder / "logs").mkdir(parents=True)
         world = World(folder / "logs", chance, rotation)
-        agent = Agent(folder)
+        agent = Agent(folder, **options)
         with moving(world, monkeypatch, chance.choice([0, 0.02, 0.1])):
             together(world, agent, chance)
         return world, agent
@@ -41,6 +41,13 @@ def holds(world, agent, name=""):
 def test_each_line_is_read_once_under_one_id(follow, rotation, first):
     for seed in range(first, first + 10):
         holds(*follow(seed, rotation), f"seed {seed}")
+
+
+@pytest.mark.parametrize("open_files", [1, 2, 10_000])
+@pytest.mark.parametrize("first", range(0, 1000 if NIGHTLY else 30, 10))
+def test_so_it_is_where_files_are_closed_at_once_and_few_may_be_open(follow, open_files, first):
+    for seed in range(first, first + 10):
+        holds(*follow(seed, open_files=open_files, close_inactive=0.0), f"seed {seed}")
 
 
 @pytest.mark.parametrize(("rotation", "seed"), FAILED)

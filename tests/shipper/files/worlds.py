@@ -123,15 +123,15 @@ class World:
 class Agent:
     """Its reading part, one action at a time. ``events``: what came out, by what the ids of documents are made of."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, **options):
         self.events = set()
-        self._folder = folder
+        self._folder, self._options = folder, options
         self.start()
 
     def start(self):
         self.registry = Registry(self._folder / "state.db", "test")
-        discovery = Discovery([f"{self._folder}/logs/*.log*"])
-        self.harvest = Harvest(discovery, self.registry, Options(framer=Starts(b"W"), host_id="h"))
+        options = Options(framer=Starts(b"W"), host_id="h", **self._options)
+        self.harvest = Harvest(Discovery([f"{self._folder}/logs/*.log*"]), self.registry, options)
         self._ends = {}
 
     def stop(self):
