@@ -96,7 +96,7 @@ def agent(folder, port: int) -> subprocess.Popen:
         "output.logstash": {"hosts": [f"127.0.0.1:{port}"], "bulk_max_size": WINDOW, "backoff.init": "50ms"},
     }
     (folder / "agent.yml").write_text(json.dumps(mapping))
-    command = [sys.executable, "-m", "shipper", "run", "--once", "-c", str(folder / "agent.yml")]
+    command = [sys.executable, "-m", "shipper", "run", "--once", "--patience", "120", "-c", str(folder / "agent.yml")]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
@@ -116,9 +116,9 @@ def test_a_beat_and_an_agent_through_a_receiver_that_is_killed(receiver, request
             threading.Event().wait(0.02)
         receiver.stop(signal.SIGKILL)
         receiver.start()
-    _, complaints = ours.communicate(timeout=100)
+    _, complaints = ours.communicate(timeout=200)
     assert ours.returncode == 0, complaints
-    beats.join(100)
+    beats.join(200)
     assert broken[0] >= 2, "the Beat's connection was never cut: nothing was tested"
     assert receiver.stop() == 0
     assert stored() == 2 * LINES

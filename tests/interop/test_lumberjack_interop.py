@@ -209,14 +209,14 @@ def test_our_agent_into_our_receiver_that_is_killed(tmp_path):
         "output.logstash": {"hosts": [f"127.0.0.1:{running.port}"], "bulk_max_size": 100, "backoff.init": "50ms"},
     }
     (tmp_path / "agent.yml").write_text(json.dumps(mapping))
-    command = [sys.executable, "-m", "shipper", "run", "--once", "-c", str(tmp_path / "agent.yml")]
+    command = [sys.executable, "-m", "shipper", "run", "--once", "--patience", "120", "-c", str(tmp_path / "agent.yml")]
     agent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     for wanted in (1000, 8000, 16000):
         while agent.poll() is None and in_the_store(running) < wanted:
             threading.Event().wait(0.01)
         running.stop(signal.SIGKILL)
         running.start()
-    _, complaints = agent.communicate(timeout=60)
+    _, complaints = agent.communicate(timeout=200)
     assert agent.returncode == 0, complaints
     assert running.stop() == 0
     assert in_the_store(running) == lines
