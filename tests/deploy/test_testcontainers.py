@@ -53,6 +53,8 @@ def test_a_log_is_shipped_into_a_container(engine_of_testcontainers, tmp_path):
             "ship",
             str(log),
             "--once",
+            "--patience",
+            "120",
             "-E",
             f"output.elasticsearch.hosts={url}",
         ]

@@ -38,7 +38,7 @@ def write_log(path: Path) -> None:
 
 def ship_with_kills(arguments: list[str], home: Path, seed: int) -> int:
     """How many times it was killed before a run came to its end."""
-    command = [sys.executable, "-m", "shipper", "ship", "--once", "-q", *arguments]
+    command = [sys.executable, "-m", "shipper", "ship", "--once", "--patience", "120", "-q", *arguments]
     environment = {**os.environ, "SHIPPER_HOME": str(home)}
     chance = random.Random(seed)
     killed = 0
@@ -51,7 +51,7 @@ def ship_with_kills(arguments: list[str], home: Path, seed: int) -> int:
             process.send_signal(signal.SIGKILL)
             process.wait()
             killed += 1
-    subprocess.run(command, env=environment, check=True, timeout=100)
+    subprocess.run(command, env=environment, check=True, timeout=200)
     return killed
 
 

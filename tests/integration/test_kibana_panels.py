@@ -64,7 +64,7 @@ def shipped(request, tmp_path_factory):
     }
     path = folder / "shipper.yml"
     path.write_text(json.dumps(settings))
-    for command in (["setup"], ["run", "--once"]):
+    for command in (["setup"], ["run", "--once", "--patience", "120"]):
         result = CliRunner().invoke(main, [*command, "-c", str(path)])
         assert result.exit_code == 0, result.output
     output = load(path).output

@@ -52,7 +52,7 @@ def test_a_mapping_conflict_is_kept_with_the_reason_and_replayed_after_the_fix(s
     request_es(
         "PUT", f"/{conflicting}", {"mappings": {"properties": {"answer": {"type": "long"}}}, "aliases": {alias: {}}}
     )
-    shipper("run", "--once", code=1)
+    shipper("run", "--once", "--patience", "120", code=1)
     kept = [orjson.loads(line) for line in shipper("rejects", "list", "--json").stdout.splitlines()]
     assert [each["message"] for each in kept] == ["first", "second", "third"]
     assert {each["status"] for each in kept} == {400}
@@ -67,7 +67,7 @@ def test_a_mapping_conflict_is_kept_with_the_reason_and_replayed_after_the_fix(s
     assert "2 delivered" in shipper("rejects", "replay", "--all").stdout
     assert shipper("rejects", "list").stdout == ""
 
-    shipper("run", "--once")  # nothing is shipped a second time
+    shipper("run", "--once", "--patience", "120")  # nothing is shipped a second time
     request_es("POST", f"/{alias}/_refresh")
     hits = request_es("GET", f"/{alias}/_search?size=100")["hits"]["hits"]
     assert {hit["_id"]: hit["_source"]["message"] for hit in hits} == {each["id"]: each["message"] for each in kept}

@@ -147,7 +147,7 @@ def test_documents_fit_the_template(url, major, write_settings, dataset, tmp_pat
         "java.lang.IllegalStateException: broke\n\tat c.e.Foo.bar(Foo.java:1)\n"
         '{"@timestamp":"2024-11-21T10:15:31.000Z","log.level":"INFO","process.pid":42,"message":"hi","tenant":{"id":7},"ecs.version":"8.11"}\n'
     )
-    assert run("run", "--once", "-c", path).exit_code == 0
+    assert run("run", "--once", "--patience", "120", "-c", path).exit_code == 0
     stream = f"{url}/logs-{dataset}-default"
     many = {f"field{number}": number for number in range(2000)}
     call(f"{stream}/_doc", "POST", {"@timestamp": "2024-11-21T10:15:32Z", "process": {"pid": "none"}, **many})
@@ -225,7 +225,7 @@ def test_the_key_adds_documents_and_can_do_no_more(secured, administrator, as_ke
     assert key
     (tmp_path / "a.log").write_text("2024-11-21T10:15:30.123Z  INFO 42 --- [main] c.e.Foo : one\n")
 
-    shipped = run("run", "--once", "-c", as_key(key))
+    shipped = run("run", "--once", "--patience", "120", "-c", as_key(key))
 
     assert shipped.exit_code == 0, shipped.output
     stream = f"{secured.url}/logs-{dataset}-default"
