@@ -223,6 +223,7 @@ def test_what_is_unpacked_while_stopped_is_not_shipped_again(settings, logs, shi
     assert shipped() == sorted([*CONTENTS[content], "own"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("content", CONTENTS)
 def test_what_is_unpacked_while_running_is_not_shipped_again(settings, logs, shipped, keep, content):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -182,6 +183,7 @@ TEXTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(statements(), FIELDS, st.lists(TEXTS, min_size=4, max_size=12))
 @settings(max_examples=120, deadline=None)
 def test_random_pipelines(ways, text, fields, texts):

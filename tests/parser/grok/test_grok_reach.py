@@ -90,6 +90,7 @@ def test_any_expression(source, text):
     assert by_tree[:1] == (() if by_re is None else (by_re,))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GROUPS, reason=f"the corpus is not at {CORPUS} (set CORPUS_DIR)")
 def test_expressions_of_the_corpus():
     compared = 0

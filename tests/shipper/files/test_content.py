@@ -85,6 +85,7 @@ def test_what_stands_before_the_damage_can_be_read(archive):
     assert content.read(len(RAW) // 3, 0) == RAW[: len(RAW) // 3]
 
 
+@pytest.mark.slow
 def test_an_archive_that_unpacks_to_very_much_needs_no_memory(archive):
     content = archive(gzip.compress(bytes(200 << 20)), verify=False)
     tracemalloc.start()

@@ -43,6 +43,7 @@ def test_each_line_is_read_once_under_one_id(follow, rotation, first):
         holds(*follow(seed, rotation), f"seed {seed}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("open_files", [1, 2, 10_000])
 @pytest.mark.parametrize("first", range(0, 1000 if NIGHTLY else 30, 10))
 def test_so_it_is_where_files_are_closed_at_once_and_few_may_be_open(follow, open_files, first):

@@ -176,6 +176,7 @@ def test_with_a_queue_on_disk_its_sync_is_enough(tmp_path, gate):
         wait_for(lambda: len(gate.stored) == 50)
 
 
+@pytest.mark.slow
 def test_what_its_spool_loses_is_said_and_what_comes_after_is_watched_over(tmp_path, gate, caplog):
     gate.open.clear()
     with receiving(tmp_path, patience=0.1, settings={"queue.disk": {}}) as receiver:
