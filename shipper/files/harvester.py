@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shipper.files.content import Content
     from shipper.files.joining import Gap
     from shipper.files.reader import Block, Reader
-    from shipper.state.registry import Entry, Join, Registry
+    from shipper.state.registry import Copy, Entry, Join, Registry
 
 log = logging.getLogger(__name__)
 
@@ -317,6 +317,6 @@ class Harvester:
             self.reader.content.close()
 
 
-def fingerprint(entry: Entry) -> Fingerprint:
-    """What identified the file when it was last acknowledged."""
-    return Fingerprint(entry.prefix_length, entry.prefix, entry.offset, entry.tail)
+def fingerprint(known: Entry | Copy) -> Fingerprint:
+    """What identified a file when it was last acknowledged; of a copy: all that it had."""
+    return Fingerprint(known.prefix_length, known.prefix, known.offset, known.tail)

@@ -21,7 +21,6 @@ import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from shipper.files import recognition
-from shipper.files.birth import born
 from shipper.files.closing import GONE_AFTER
 from shipper.files.harvester import fingerprint
 from shipper.files.identity import Fingerprint, digest, tail_of
@@ -114,24 +113,6 @@ class Matching:
         self._suspects.pop(node, None)
         return True
 
-    def longest_first(self, files: list[Found]) -> list[Found]:
-        """The files, before the others those that were copies: in the longest goes on what is gone of all of them."""
-        return sorted(files, key=self._known_of, reverse=True)
-
-    def _known_of(self, file: Found) -> int:
-        """How many bytes a file has of another, as far as that is known; -1 where it is no copy, or no more."""
-        copy = self._registry.copy(file.device, file.inode)
-        if copy is None:
-            return -1
-        if (copy.size, copy.modified) != (file.size, file.modified):
-            try:
-                with open(file.path, "rb", buffering=0) as opened:
-                    if copy.born != born(opened.fileno()):
-                        return -1  # another file has its inode
-            except OSError:
-                return -1
-        return copy.offset
-
     def _has_all(self, entry: Entry, other: Harvester | None, held: Held) -> bool:
         """Whether all that a copy has is acknowledged, or in the entry's file, which is there."""
         assert held.copy is not None
@@ -163,7 +144,8 @@ class Matching:
             other = self._opened.by_file.get(entry.file)
             gone = other is not None and (other.truncated or not other.holds(candidate.content))
             own = not gone and recognition.is_same(entry, candidate.content, candidate.born)
-            if same is None and own and not self._is_contradicted(entry, candidate.content):
+            own = own and not self._is_contradicted(entry, candidate.content)
+            if same is None and own:
                 if entry.open and other is None:
                     return TAKEN
                 same = entry
@@ -201,11 +183,12 @@ class Matching:
                     held = _copied(entry, candidate)
                 if relation in {"copy", "another"}:
                     continue
-                if not (
+                same = (
                     relation == "same"
                     or recognition.is_moved(entry, candidate)
                     or (suspected == entry.file and fingerprint(entry).matches(candidate.content))
-                ) or self._is_contradicted(entry, candidate.content):
+                )
+                if not same or self._is_contradicted(entry, candidate.content):
                     if held is None and self._is_copy_moved(entry, candidate):
                         held = _copied(entry, candidate)
                     continue
@@ -234,13 +217,13 @@ class Matching:
     def _is_contradicted(self, entry: Entry, content: Content) -> bool:
         """Whether a file has not what a copy of an entry's has: that may be more than is acknowledged, which may be a banner only."""
         copies = [copy for copy in self._registry.copies(entry) if entry.offset < copy.offset <= content.size()]
-        return not all(Fingerprint(*copy[4:]).matches(content) for copy in copies)
+        return not all(fingerprint(copy).matches(content) for copy in copies)
 
     def _is_copy_moved(self, entry: Entry, candidate: Candidate) -> bool:
         """Whether a file is what was a copy of an entry's, which had less than is acknowledged: renamed, packed."""
         content = candidate.content
         return any(
-            copy.offset == content.size() < entry.offset and Fingerprint(*copy[4:]).matches(content)
+            copy.offset == content.size() < entry.offset and fingerprint(copy).matches(content)
             for copy in self._registry.copies(entry)
         )
 

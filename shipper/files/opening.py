@@ -52,7 +52,7 @@ class Opening:
         self._waiting: list[Found] = []
         """Files that there was no room for yet."""
         self._strangers: list[Found] = []
-        self._order = Order()
+        self._order = Order(opened.registry)
         self._resumed: list[Harvester] = []
         self._begun: list[Harvester] = []
         self._registered: set[int] = set()
@@ -87,7 +87,7 @@ class Opening:
 
     def begin(self) -> None:
         """Begin those that are not known."""
-        strangers = self._matching.longest_first(self._order.of(self._strangers))
+        strangers = self._order.of(self._strangers)
         self._waiting.sort(key=lambda file: (file.modified, file.path))
         for at in range(0, len(strangers), CHUNK):
             if self._full:

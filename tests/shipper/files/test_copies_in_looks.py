@@ -32,19 +32,19 @@ def kept(logs):
     return [found(logs / name) for name in ("a.log.1", "a.log")]
 
 
-def test_what_waits_from_look_to_look_keeps_its_order_and_is_read_once(kept, logs):
+def test_what_waits_from_look_to_look_keeps_its_order_and_is_read_once(kept, logs, registry):
     copy, log = kept
-    order = Order()
+    order = Order(registry)
     assert order.of([copy, log]) == [log, copy]
     (logs / "a.log.1").unlink()
     assert order.of([copy, log]) == [log, copy], "it is known"
-    assert Order().of([copy, log]) == [copy, log]
+    assert Order(registry).of([copy, log]) == [copy, log]
 
 
-def test_the_oldest_is_first_where_none_is_a_copy(kept, logs):
+def test_the_oldest_is_first_where_none_is_a_copy(kept, logs, registry):
     (logs / "a.log.1").write_text("another\n")
     os.utime(logs / "a.log.1", (10**9, 10**9))
-    assert Order().of([found(logs / "a.log"), found(logs / "a.log.1")])[0].path == str(logs / "a.log.1")
+    assert Order(registry).of([found(logs / "a.log"), found(logs / "a.log.1")])[0].path == str(logs / "a.log.1")
 
 
 def test_a_copy_that_was_too_short_for_the_look_before_comes_behind_its_original(harvest, logs, tmp_path):
