@@ -22,12 +22,11 @@ NEXT = "3 next\n4 last\n"
 class Run:
     """One run of an agent's reading part; what it read is acknowledged where the test says so."""
 
-    def __init__(self, folder, pattern="*"):
+    def __init__(self, folder, pattern="*", encoding="utf-8"):
         self.folder = folder
         self.registry = Registry(folder / "state.db", "test")
-        self.harvest = Harvest(
-            Discovery([f"{folder}/logs/{pattern}"]), self.registry, Options(framer=Starts(rb"\d"), host_id="h")
-        )
+        options = Options(framer=Starts(rb"\d"), host_id="h", encoding=encoding)
+        self.harvest = Harvest(Discovery([f"{folder}/logs/{pattern}"]), self.registry, options)
         self.events = {}
         self.ledger = Ledger()
         self.blocks = []
@@ -50,7 +49,7 @@ class Run:
                     block = self.harvest.end_of(harvester, waited=waited)
                     more |= harvester.successor is None
                 elif harvester.reader.pending and waited and harvester.at_end():
-                    block = harvester.flush(self.registry, lines=not harvester.final)
+                    block = harvester.flush(self.registry, lines=not (once or harvester.final))
                 if block is not None:
                     self._take(harvester, block)
                     more = True
@@ -58,15 +57,17 @@ class Run:
 
     def _take(self, harvester, block):
         encoded = Encoder(None, {}).encode(block, harvester.path, harvester.seed)
-        begin = 0
-        lines = encoded.body.splitlines()[::2]
-        for end, action in zip(block.cuts, lines, strict=True):
-            self.events.setdefault(block.data[begin:end].decode(), []).append(action)
-            begin = end
+        self._keep(block, encoded.body.splitlines())
         segments = [self.ledger.add(harvester.entry.file, block.end)]
         if block.borrowed and harvester.joined:
             segments.append(self.ledger.add(harvester.joined.next, harvester.joined.until))
         self.blocks.append((os.path.basename(harvester.path), segments))
+
+    def _keep(self, block, lines):
+        begin = 0
+        for end, action in zip(block.cuts, lines[::2], strict=True):
+            self.events.setdefault(block.data[begin:end].decode(), []).append(action)
+            begin = end
 
     def acknowledge(self, *names):
         """All that was read, or what was read of the files with these names."""
