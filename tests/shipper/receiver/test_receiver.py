@@ -3,20 +3,18 @@
 import contextlib
 import json
 import socket
-import ssl
 import threading
 import time
 
 import pytest
-import trustme
 from lumberjack_peers import Cutter
+from receiving import event, receiving, sent, stored
 from waiting import wait_for
 
-from shipper.errors import InputError, RefusedError, SettingsError, UnavailableError
+from shipper.errors import UnavailableError
 from shipper.lumberjack import frames, server
 from shipper.lumberjack.client import Connection
 from shipper.lumberjack.exchange import Ended
-from shipper.outputs.base import Output
 from shipper.outputs.batch import Batch, Outcomes, Rejection
 from shipper.outputs.logstash import LogstashOutput
 from shipper.receiver.service import _FIRST, Receiver
@@ -24,80 +22,6 @@ from shipper.settings import from_mapping
 from shipper.state import manifest
 
 SPRING = "2017-07-04 11:11:37.921  INFO 60820 --- [pool-3-thread-1] br.com.service.ContaService      : GET DATA"
-
-
-class Gate(Output):
-    """A stand-in for an output: it waits for ``open``, and then stores each id once."""
-
-    name = "gate"
-
-    def __init__(self):
-        self.open = threading.Event()
-        self.sent = []
-        self.stored = {}
-        self.answers = []
-
-    def send(self, batch):
-        while not self.open.wait(0.01):
-            raise UnavailableError("the gate is closed")
-        answer = self.answers.pop(0) if self.answers else Outcomes()
-        self.sent += batch.ids()
-        self.stored |= dict(zip(batch.ids(), batch.documents(), strict=True))
-        return answer
-
-
-@pytest.fixture
-def gate(monkeypatch):
-    made = Gate()
-    made.open.set()
-    monkeypatch.setattr("shipper.sending.open_output", lambda settings: made)
-    return made
-
-
-@contextlib.contextmanager
-def receiving(tmp_path, patience=5.0, output=None, settings=None, **own):
-    mapping = {
-        "receive": {"host": "127.0.0.1:0", **own},
-        "path.data": str(tmp_path / "data"),
-        **(output or {"output.console": {}}),
-        **(settings or {}),
-    }
-    results = []
-    with Receiver(from_mapping(mapping)) as receiver:
-        thread = threading.Thread(target=lambda: results.append(receiver.run(patience=patience)))
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            receiver.stop()
-            thread.join(60)
-    assert results, "it failed"
-
-
-def sent(receiver, events, *, level=3, context=None, timeout=5.0):
-    """Send a window and wait for its end; the number of its acknowledged events."""
-    payloads = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in events]
-    connection = Connection(receiver.address, timeout=timeout, context=context)
-    done = 0
-    with contextlib.closing(connection):
-        connection.send(frames.window(payloads, level), len(payloads))
-        while done < len(payloads):
-            done += connection.acknowledged()
-    return done
-
-
-def stored(gate):
-    return [json.loads(document) for document in gate.stored.values()]
-
-
-def event(number, **more):
-    return {
-        "@timestamp": "2026-01-02T03:04:05.678Z",
-        "message": f"event {number}",
-        "agent": {"id": "f00d", "type": "filebeat", "name": "web-1"},
-        "log": {"offset": 10 * number, "file": {"path": "/var/log/a.log"}},
-        **more,
-    }
 
 
 def test_events_go_through_the_pipeline_and_keep_what_their_beat_sent(tmp_path, gate):
@@ -416,91 +340,3 @@ def test_a_data_stream_is_named_in_its_documents(tmp_path, gate):
     first, second = stored(gate)
     assert first["data_stream"] == {"type": "logs", "dataset": "spring", "namespace": "default"}
     assert (first["event"], second["event"]) == ({"dataset": "mine"}, {"dataset": "spring"})
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("receiver")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.crt")
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
-    authority.issue_cert("agent@example.org").private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")
-    trustme.CA().issue_cert("agent@example.org").private_key_and_cert_chain_pem.write_to_path(folder / "stranger.pem")
-    return folder
-
-
-def trusting(certificates, client=None):
-    context = ssl.create_default_context(cafile=str(certificates / "ca.crt"))
-    if client:
-        context.load_cert_chain(certificates / client)
-    return context
-
-
-@pytest.mark.parametrize(("client", "welcome"), [("client.pem", True), ("stranger.pem", False), (None, False)])
-def test_tls_with_client_certificates(tmp_path, gate, certificates, client, welcome):
-    own = {
-        "ssl.certificate": str(certificates / "server.pem"),
-        "ssl.certificate_authorities": str(certificates / "ca.crt"),
-    }
-    with receiving(tmp_path, **own) as receiver:
-        if welcome:
-            assert sent(receiver, [event(1)], context=trusting(certificates, client)) == 1
-        else:
-            with pytest.raises(OSError):  # noqa: PT011 - reset, refused or an alert: it depends on who is first
-                sent(receiver, [event(1)], context=trusting(certificates, client))
-    assert len(gate.stored) == welcome
-
-
-def test_client_certificates_may_be_optional(tmp_path, gate, certificates):
-    own = {
-        "ssl.certificate": str(certificates / "server.pem"),
-        "ssl.certificate_authorities": str(certificates / "ca.crt"),
-        "ssl.client_authentication": "optional",
-    }
-    with receiving(tmp_path, **own) as receiver:
-        assert sent(receiver, [event(1)], context=trusting(certificates)) == 1
-
-
-@pytest.mark.parametrize(
-    ("receive", "why"),
-    [
-        ({}, "ssl.certificate is missing"),
-        ({"host": "0.0.0.0"}, "ssl.certificate is missing"),
-        ({"host": "http://x"}, "is not an address to listen on"),
-        ({"ssl.enabled": True, "host": "127.0.0.1"}, "enabled without certificate"),
-        ({"ssl.enabled": False, "ssl.client_authentication": "required"}, "client_authentication is required"),
-        ({"ssl.enabled": False, "ssl.key": "/k"}, "key is set without certificate"),
-        ({"ssl.enabled": False, "max_event_bytes": "40MiB"}, "at least twice"),
-        ({"ssl.enabled": False, "colour": "red"}, "is not a setting"),
-    ],
-)
-def test_mistakes_in_the_settings(receive, why):
-    with pytest.raises(SettingsError, match=why):
-        from_mapping({"receive": receive})
-
-
-@pytest.mark.parametrize(
-    ("host", "address"),
-    [("0.0.0.0", ("0.0.0.0", 5043)), (":5044", ("0.0.0.0", 5044)), ("[::]", ("::", 5043)), ("[::1]:1", ("::1", 1))],
-)
-def test_addresses(host, address):
-    assert from_mapping({"receive": {"host": host, "ssl.enabled": False}}).receive.address == address
-
-
-def test_a_port_that_is_taken(tmp_path, gate):
-    with receiving(tmp_path) as receiver:
-        host = f"127.0.0.1:{receiver.address[1]}"
-        settings = from_mapping({"receive": {"host": host}, "path.data": str(tmp_path / "other")})
-        with pytest.raises(InputError, match="cannot be listened on"):
-            Receiver(settings)
-
-
-def test_a_certificate_that_cannot_be_read(tmp_path):
-    settings = from_mapping({"receive": {"ssl.certificate": str(tmp_path / "no.pem")}, "path.data": str(tmp_path)})
-    with pytest.raises(RefusedError, match="No such file"):
-        Receiver(settings)
-
-
-def test_settings_without_the_section(tmp_path):
-    with pytest.raises(SettingsError, match="receive is missing"):
-        Receiver(from_mapping({"inputs": [{"paths": ["/x"]}], "path.data": str(tmp_path)}))
